@@ -1,0 +1,1 @@
+"""Targets and datasets: from files to columns to batches."""

@@ -1,0 +1,173 @@
+"""The data set that trainers get: samples of metatensor objects, and the columns behind them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from metatensor.learn import Dataset as SampleDataset
+from metatensor.torch import Labels, TensorBlock, TensorMap
+from metatomic.torch import NeighborListOptions, System
+from torch import Tensor
+
+from metatrain.data.columns import Columns
+from metatrain.data.neighbor_lists import Pairs, find_pairs
+from metatrain.data.target import Target
+
+PAIR_NAMES = ["first_atom", "second_atom", "cell_shift_a", "cell_shift_b", "cell_shift_c"]
+
+
+class Dataset(torch.utils.data.Dataset[Any]):
+    """Systems and their labels.
+
+    A sample is a named tuple of metatensor-learn: ``sample.system`` is a ``System`` with
+    the requested neighbor lists, ``sample.energy`` (or any other target) a ``TensorMap``.
+    A target whose name is not an identifier is reached by it all the same, as
+    ``sample["mtt::U0"]``. The collate functions of ``metatensor.learn`` take the samples.
+
+    Values have the unit of the columns. Gradients by ``positions`` are −forces, those by
+    ``strain`` are stress times volume; what a system has no label for is NaN.
+
+    A trainer that wants flat arrays takes ``columns`` and ``pairs(cutoff)`` instead.
+
+    :param columns: systems and labels
+    :param targets: the targets, by name
+    :param dtype: of systems and labels in the samples
+    :param length_unit: unit of positions and cells
+    :param neighbor_lists: the lists that every system carries
+    """
+
+    def __init__(
+        self,
+        columns: Columns,
+        targets: Mapping[str, Target],
+        dtype: torch.dtype,
+        *,
+        length_unit: str = "",
+        neighbor_lists: Sequence[NeighborListOptions] = (),
+    ) -> None:
+        self.columns = columns.completed(targets)
+        self.targets = dict(targets)
+        self.dtype = dtype
+        self.length_unit = length_unit
+        self.neighbor_lists = tuple(neighbor_lists)
+        self._pairs: dict[float, Pairs] = {}
+        fields: dict[str, Callable[[int], Any]] = {"system": self._system}
+        for name, target in self.targets.items():
+            fields[name] = partial(self._labels, target)
+        self._samples = SampleDataset.from_dict(fields, size=len(columns))
+
+    def __len__(self) -> int:
+        """Number of systems."""
+        return len(self.columns)
+
+    def __getitem__(self, index: int) -> Any:
+        """The sample of one system."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"there is no system {index} among {len(self)}")
+        return self._samples[index]
+
+    def pairs(self, cutoff: float) -> Pairs:
+        """The pairs of all systems, found when they are first asked for, then kept.
+
+        :param cutoff: radius of the neighborhood, in the length unit of the data set
+        """
+        if cutoff not in self._pairs:
+            self._pairs[cutoff] = find_pairs(self.columns, cutoff)
+        return self._pairs[cutoff]
+
+    def _system(self, index: int) -> System:
+        columns = self.columns
+        atoms = _segment(columns.offsets, index)
+        system = System(
+            types=columns.types[atoms].to(torch.int32),
+            positions=columns.positions[atoms].to(self.dtype),
+            cell=columns.cells[index].to(self.dtype),
+            pbc=columns.pbc[index],
+        )
+        for options in self.neighbor_lists:
+            system.add_neighbor_list(options, self._neighbors(index, options))
+        return system
+
+    def _neighbors(self, index: int, options: NeighborListOptions) -> TensorBlock:
+        pairs = self.pairs(options.engine_cutoff(self.length_unit))
+        rows = _segment(pairs.offsets, index)
+        ends = torch.stack([pairs.centers[rows], pairs.neighbors[rows]], dim=1)
+        samples = torch.cat([ends, pairs.shifts[rows]], dim=1)
+        vectors = pairs.vectors[rows].to(self.dtype)
+        if not options.full_list:
+            is_first = _is_first_of_two(samples)
+            samples, vectors = samples[is_first], vectors[is_first]
+        return TensorBlock(
+            values=vectors.unsqueeze(2),
+            samples=Labels(PAIR_NAMES, samples, assume_unique=True),
+            components=[Labels.range("xyz", 3)],
+            properties=Labels.range("distance", 1),
+        )
+
+    def _labels(self, target: Target, index: int) -> TensorMap:
+        layout = target.layout
+        atoms = _segment(self.columns.offsets, index)
+        if target.is_per_atom:
+            values, samples = self._label(self.columns.values, target, atoms), _atoms(index, atoms)
+        else:
+            values = self._label(self.columns.values, target, slice(index, index + 1))
+            samples = torch.tensor([[index]])
+        block = TensorBlock(
+            values=values,
+            samples=Labels(layout.sample_names, samples),
+            components=[],
+            properties=layout.block().properties,
+        )
+        if target.has_forces:
+            block.add_gradient("positions", self._position_gradient(target, index, block))
+        if target.has_stress:
+            block.add_gradient("strain", self._strain_gradient(target, index, block))
+        return TensorMap(layout.keys, [block])
+
+    def _label(self, labels: dict[str, Tensor], target: Target, rows: slice) -> Tensor:
+        return labels[target.name][rows].to(self.dtype)
+
+    def _position_gradient(self, target: Target, index: int, block: TensorBlock) -> TensorBlock:
+        atoms = _segment(self.columns.offsets, index)
+        samples = torch.nn.functional.pad(_atoms(index, atoms), (1, 0))
+        return TensorBlock(
+            values=-self._label(self.columns.forces, target, atoms).unsqueeze(2),
+            samples=Labels(["sample", "system", "atom"], samples),
+            components=[Labels.range("xyz", 3)],
+            properties=block.properties,
+        )
+
+    def _strain_gradient(self, target: Target, index: int, block: TensorBlock) -> TensorBlock:
+        derivative = self.columns.stress[target.name][index] * self.columns.volumes[index]
+        return TensorBlock(
+            values=derivative.to(self.dtype).reshape(1, 3, 3, 1),
+            samples=Labels.range("sample", 1),
+            components=[Labels.range("xyz_1", 3), Labels.range("xyz_2", 3)],
+            properties=block.properties,
+        )
+
+
+def _segment(offsets: Tensor, index: int) -> slice:
+    return slice(int(offsets[index]), int(offsets[index + 1]))
+
+
+def _atoms(index: int, atoms: slice) -> Tensor:
+    """(N, 2) the system, and the atoms counted within it."""
+    numbers = torch.arange(atoms.stop - atoms.start)
+    return torch.stack([torch.full_like(numbers, index), numbers], dim=1)
+
+
+def _is_first_of_two(samples: Tensor) -> Tensor:
+    """Which of the two directions of each pair a half list keeps.
+
+    :param samples: (E, 5) center, neighbor and the three shifts
+    """
+    center, neighbor, *shifts = samples.unbind(dim=1)
+    is_up = center < neighbor
+    is_tie = center == neighbor
+    # an atom sees an image of itself on either side: the first shift that is not zero decides
+    for shift in shifts:
+        is_up = is_up | (is_tie & (shift > 0))
+        is_tie = is_tie & (shift == 0)
+    return is_up

@@ -1,0 +1,97 @@
+"""Which atoms see each other, found once for a data set and a cutoff."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from vesin import NeighborList
+
+from metatrain.data.columns import Columns
+from metatrain.data.segments import offsets_of, rows_of, segment_of_row
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """All directed pairs closer than a cutoff, system by system, sorted by center.
+
+    Each pair is there in both directions, once per periodic image. An atom has no pair
+    with itself, only with its own images.
+
+    :param offsets: (S + 1,) first pair of each system, and the number of pairs
+    :param centers: (E,) center, counted within its system, int32
+    :param neighbors: (E,) neighbor, counted within its system, int32
+    :param shifts: (E, 3) number of cell vectors between the neighbor and its image, int32
+    :param vectors: (E, 3) from center to neighbor, float64 [length]
+    """
+
+    offsets: Tensor
+    centers: Tensor
+    neighbors: Tensor
+    shifts: Tensor
+    vectors: Tensor
+
+    def __len__(self) -> int:
+        """Number of systems."""
+        return len(self.offsets) - 1
+
+    def select(self, systems: Tensor) -> "Pairs":
+        """The pairs of some of the systems, in the order given."""
+        rows, offsets = rows_of(self.offsets, systems)
+        return Pairs(
+            offsets,
+            self.centers[rows],
+            self.neighbors[rows],
+            self.shifts[rows],
+            self.vectors[rows],
+        )
+
+
+def find_pairs(columns: Columns, cutoff: float) -> Pairs:
+    """All pairs with r < cutoff in each system.
+
+    :param columns: the systems
+    :param cutoff: radius of the neighborhood [length]
+    """
+    # one thread: systems are small, and the order of the pairs must not depend on the machine
+    finder = NeighborList(cutoff=cutoff, full_list=True, sorted=True, n_threads=1)
+    positions, cells, pbc = columns.positions.numpy(), columns.cells.numpy(), columns.pbc.numpy()
+    offsets = columns.offsets.tolist()
+    indices, shifts = [], []
+    for system, (begin, end) in enumerate(zip(offsets[:-1], offsets[1:], strict=True)):
+        found, shift = finder.compute(
+            positions[begin:end], cells[system], pbc[system], "PS", copy=False
+        )
+        indices.append(found.astype(np.int32))
+        shifts.append(shift.copy())
+    counts = torch.tensor([len(found) for found in indices])
+    return _pairs_within(
+        columns,
+        cutoff,
+        counts,
+        torch.from_numpy(np.concatenate(indices)),
+        torch.from_numpy(np.concatenate(shifts)),
+    )
+
+
+def _pairs_within(
+    columns: Columns, cutoff: float, counts: Tensor, indices: Tensor, shifts: Tensor
+) -> Pairs:
+    """The pairs with their vectors, without those that are exactly at the cutoff."""
+    system = segment_of_row(offsets_of(counts))
+    first_atom = columns.offsets[system]
+    vectors = columns.positions[first_atom + indices[:, 1]]
+    vectors -= columns.positions[first_atom + indices[:, 0]]
+    for axis in range(3):
+        vectors += shifts[:, axis, None] * columns.cells[system, axis]
+    is_within = vectors.square().sum(dim=1) < cutoff**2
+    if not is_within.all():
+        system, indices, shifts = system[is_within], indices[is_within], shifts[is_within]
+        vectors = vectors[is_within]
+    return Pairs(
+        offsets_of(torch.bincount(system, minlength=len(columns))),
+        indices[:, 0].contiguous(),
+        indices[:, 1].contiguous(),
+        shifts,
+        vectors,
+    )

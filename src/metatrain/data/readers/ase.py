@@ -1,0 +1,190 @@
+"""The reader for extended XYZ and for everything else that ASE reads."""
+
+import itertools
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any, ClassVar, TextIO
+
+import ase.db
+import ase.io
+import ase.io.extxyz
+import numpy as np
+from ase.constraints import FixAtoms, FixCartesian
+from ase.outputs import all_outputs
+from numpy.typing import NDArray
+
+from metatrain.data.frames import Column, Frames
+from metatrain.data.readers import Reader
+from metatrain.errors import MetatrainError
+
+SYSTEMS_PER_CHUNK = 1000
+
+
+@dataclass(frozen=True)
+class AseReader(Reader):
+    """Reads with ASE; a file whose suffix is not listed is left to ASE's own guess."""
+
+    suffixes: ClassVar[tuple[str, ...]] = (
+        ".xyz",
+        ".extxyz",
+        ".traj",
+        ".db",
+        ".json",
+        ".cif",
+        ".out",
+        ".vasp",
+        "vasprun.xml",
+        "OUTCAR",
+        "POSCAR",
+        "CONTCAR",
+        "XDATCAR",
+    )
+
+    def __call__(self, path: Path) -> Iterator[Frames]:
+        """The systems of the file, a thousand at a time."""
+        path = Path(path)
+        _check_readable(path)
+        systems = _systems(path)
+        for first in itertools.count(step=SYSTEMS_PER_CHUNK):
+            chunk = _read_chunk(systems, path, first)
+            if chunk:
+                yield Frames.concatenate(chunk)
+            elif first == 0:
+                raise MetatrainError(f"{path}: holds no systems; expected at least one.")
+            if len(chunk) < SYSTEMS_PER_CHUNK:
+                return
+
+
+def _check_readable(path: Path) -> None:
+    if not path.exists():
+        raise MetatrainError(f"{path}: there is no such file; check the path.")
+    if path.is_dir():
+        raise MetatrainError(f"{path}: is a directory; expected a file with systems.")
+    try:
+        with path.open("rb") as file:
+            is_empty = not file.read(1)
+    except OSError as error:
+        raise MetatrainError(f"{path}: cannot be read ({error.strerror}).") from error
+    if is_empty:
+        raise MetatrainError(f"{path}: is empty; expected at least one system.")
+
+
+def _read_chunk(systems: Iterator[ase.Atoms], path: Path, first: int) -> list[Frames]:
+    chunk: list[Frames] = []
+    try:
+        # ASE and numpy warn about what is in the file, which the user can't change here
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            chunk.extend(map(_frames_of, itertools.islice(systems, SYSTEMS_PER_CHUNK)))
+    except Exception as error:  # ASE's formats raise whatever they like
+        raise MetatrainError(
+            f"{path}, system {first + len(chunk)}: cannot be read ({_reason(error)}); "
+            "expected a file that ASE reads."
+        ) from error
+    return chunk
+
+
+def _reason(error: Exception) -> str:
+    message = " ".join(str(error).split()).removeprefix("ase.io.extxyz: ").rstrip(".")
+    if isinstance(error, KeyError):
+        message = f"unknown name {message}"
+    return message[:200] or type(error).__name__
+
+
+def _systems(path: Path) -> Iterator[ase.Atoms]:
+    if path.suffix in (".xyz", ".extxyz"):
+        return _read_extxyz(path)
+    if path.suffix in (".db", ".json"):
+        return _read_database(path)
+    systems: Iterator[ase.Atoms] = ase.io.iread(path, ":", do_not_split_by_at_sign=True)
+    return systems
+
+
+def _read_extxyz(path: Path) -> Iterator[ase.Atoms]:
+    """The systems of an extended XYZ file, handed to ASE one by one.
+
+    ASE would index the whole file first, and would stop at the first empty line without
+    a word about the systems behind it.
+    """
+    with path.open(encoding="utf-8") as file:
+        header = file.readline()
+        while header:
+            if header.isspace():
+                header = file.readline()
+                continue
+            lines = [header, file.readline(), *_atom_lines(file, header)]
+            header = file.readline()
+            while header.lstrip().startswith("VEC"):  # cell vectors, written as atoms
+                lines.append(header)
+                header = file.readline()
+            yield next(ase.io.extxyz.read_xyz(StringIO("".join(lines)), 0))
+
+
+def _atom_lines(file: TextIO, header: str) -> list[str]:
+    try:
+        num_atoms = int(header)
+    except ValueError:
+        found = header.strip()[:40]
+        raise ValueError(f"expected the number of atoms, found {found!r}") from None
+    lines = list(itertools.islice(file, num_atoms))
+    if len(lines) < num_atoms:
+        raise ValueError(f"the file ends after {len(lines)} of its {num_atoms} atoms")
+    return lines
+
+
+def _read_database(path: Path) -> Iterator[ase.Atoms]:
+    """The rows of an ASE database, with their key-value pairs and data as ``info``."""
+    with ase.db.connect(path, serial=True) as database:
+        for row in database.select():
+            atoms = row.toatoms()
+            atoms.info |= row.key_value_pairs | row.data
+            yield atoms
+
+
+def _frames_of(atoms: ase.Atoms) -> Frames:
+    arrays = dict(atoms.arrays)
+    types, positions = arrays.pop("numbers"), arrays.pop("positions")
+    if atoms.constraints:
+        arrays["move_mask"] = _move_mask(atoms)
+    results = {} if atoms.calc is None else atoms.calc.results
+    atom_results = {key: value for key, value in results.items() if _is_per_atom(key)}
+    return Frames(
+        offsets=np.array([0, len(types)]),
+        types=types,
+        positions=positions,
+        cells=atoms.cell.array[None],
+        pbc=atoms.pbc[None],
+        system_data=_system_columns(atoms.info),
+        atom_data={key: Column.of_atoms(values) for key, values in arrays.items()},
+        system_results=_system_columns(
+            {key: value for key, value in results.items() if key not in atom_results}
+        ),
+        atom_results={key: Column.of_atoms(np.asarray(v)) for key, v in atom_results.items()},
+    )
+
+
+def _system_columns(values: dict[str, Any]) -> dict[str, Column]:
+    return {key: Column.of_system(value) for key, value in values.items()}
+
+
+def _is_per_atom(key: str) -> bool:
+    output = all_outputs.get(key)
+    return output is not None and output.shapespec[:1] == ("natoms",)
+
+
+def _move_mask(atoms: ase.Atoms) -> NDArray[np.bool_]:
+    """Which atoms (N,), or which of their coordinates (N, 3), may move.
+
+    Extended XYZ stores constraints as this column, and ASE turns it into constraints.
+    """
+    mask = np.ones((len(atoms), 3), dtype=bool)
+    for constraint in atoms.constraints:
+        if isinstance(constraint, FixAtoms):
+            mask[constraint.index] = False
+        elif isinstance(constraint, FixCartesian):
+            mask[constraint.index] &= ~np.asarray(constraint.mask)
+    is_per_coordinate = any(isinstance(c, FixCartesian) for c in atoms.constraints)
+    return mask if is_per_coordinate else mask[:, 0]

@@ -1,0 +1,143 @@
+"""Evaluates an exported model where nothing but metatomic is imported.
+
+Run as a script by :mod:`metatrain.export.proof`: an operator whose gradient only exists once
+some Python package is imported gives right energies and wrong forces here, as it would in
+every engine. The functions below need torch, metatensor and metatomic alone.
+"""
+
+import sys
+from typing import Any
+
+import torch
+from metatensor.torch import Labels, TensorBlock
+from metatomic.torch import (
+    AtomisticModel,
+    ModelEvaluationOptions,
+    ModelOutput,
+    NeighborListOptions,
+    System,
+    load_atomistic_model,
+    register_autograd_neighbors,
+)
+from torch import Tensor
+
+# Steps of the finite differences relative to the spacing of the test systems, with the
+# weights of the central difference of fourth order.
+STENCIL = ((-2.0, 1.0 / 12.0), (-1.0, -2.0 / 3.0), (1.0, 2.0 / 3.0), (2.0, -1.0 / 12.0))
+
+
+def attach_pairs(system: System, options: NeighborListOptions, candidates: Tensor) -> None:
+    """Add the neighbor list that a model requests.
+
+    :param system: without lists
+    :param options: what the model requests
+    :param candidates: (E, 5) center, neighbor and the three cell shifts of all pairs that
+        can be closer than the cutoff, in both directions
+    """
+    centers, neighbors = candidates[:, 0], candidates[:, 1]
+    positions = system.positions.detach()
+    shifts = candidates[:, 2:].to(positions.dtype)
+    vectors = positions[neighbors] - positions[centers] + shifts @ system.cell.detach()
+    is_kept = vectors.norm(dim=1) < options.cutoff
+    if not options.full_list:
+        order = torch.tensor([10**12, 10**8, 10**4, 1])
+        direction = torch.cat([(neighbors - centers).unsqueeze(1), candidates[:, 2:]], dim=1)
+        is_kept &= (direction * order).sum(dim=1) > 0
+    block = TensorBlock(
+        values=vectors[is_kept].unsqueeze(2),
+        samples=Labels(
+            ["first_atom", "second_atom", "cell_shift_a", "cell_shift_b", "cell_shift_c"],
+            candidates[is_kept].to(torch.int32),
+        ),
+        components=[Labels("xyz", torch.arange(3).unsqueeze(1))],
+        properties=Labels("distance", torch.zeros((1, 1), dtype=torch.int32)),
+    )
+    register_autograd_neighbors(system, block, check_consistency=False)
+    system.add_neighbor_list(options, block)
+
+
+def evaluate(
+    model: AtomisticModel, case: dict[str, Tensor], output: str, dtype: torch.dtype
+) -> dict[str, Tensor]:
+    """Value of one output for one system, and its derivatives.
+
+    :param case: ``types``, ``positions``, ``cell``, ``pbc``, ``candidates``
+    :param output: its name
+    :param dtype: precision of what the model gets
+    :return: ``value`` (P,); ``positions`` (N, 3) and ``strain`` (3, 3), derivatives of the
+        sum of the values
+    """
+    leaf = case["positions"].to(dtype).requires_grad_()
+    strain = torch.eye(3, dtype=dtype, requires_grad=True)
+    system = System(case["types"], leaf @ strain, case["cell"].to(dtype) @ strain, case["pbc"])
+    for options in model.requested_neighbor_lists():
+        attach_pairs(system, options, case["candidates"])
+    request = ModelEvaluationOptions(outputs={output: ModelOutput(sample_kind="system")})
+    values = model([system], request, check_consistency=False)[output].block().values
+    positions_gradient, strain_gradient = torch.autograd.grad(
+        values.sum(), [leaf, strain], materialize_grads=True
+    )
+    return {
+        "value": values.detach().reshape(-1),
+        "positions": positions_gradient,
+        "strain": strain_gradient,
+    }
+
+
+def finite_differences(
+    model: AtomisticModel, case: dict[str, Tensor], output: str
+) -> dict[str, Tensor]:
+    """Derivatives in float64 along random directions, from values and from autograd.
+
+    :param case: as for :func:`evaluate`, with ``steps`` and the directions ``displacements``
+        (D, N, 3) and ``strains`` (D, 3, 3)
+    :return: ``numerical`` and ``analytical`` (2 D,)
+    """
+    exact = evaluate(model, case, output, torch.float64)
+    numerical, analytical = [], []
+    step = float(case["step"])
+    for displacement in case["displacements"]:
+        analytical.append((exact["positions"] * displacement).sum())
+        moved = [case["positions"] + h * step * displacement for h, _ in STENCIL]
+        cases = [case | {"positions": positions} for positions in moved]
+        numerical.append(_difference(model, cases, output) / step)
+    for direction in case["strains"]:
+        analytical.append((exact["strain"] * direction).sum())
+        cases = []
+        for h, _ in STENCIL:
+            strain = torch.eye(3, dtype=torch.float64) + h * step * direction
+            cases.append(
+                case | {"positions": case["positions"] @ strain, "cell": case["cell"] @ strain}
+            )
+        numerical.append(_difference(model, cases, output) / step)
+    return {"numerical": torch.stack(numerical), "analytical": torch.stack(analytical)}
+
+
+def _difference(model: AtomisticModel, cases: list[dict[str, Tensor]], output: str) -> Tensor:
+    total = torch.zeros((), dtype=torch.float64)
+    for (_, weight), case in zip(STENCIL, cases, strict=True):
+        total += weight * evaluate(model, case, output, torch.float64)["value"].sum()
+    return total
+
+
+def main(request_path: str, result_path: str) -> None:
+    """Answer the request of :mod:`metatrain.export.proof`."""
+    request: dict[str, Any] = torch.load(request_path, weights_only=True)
+    model = load_atomistic_model(request["model"], extensions_directory=request["extensions"])
+    dtype = getattr(torch, model.capabilities().dtype)
+    as_exported = [
+        [evaluate(model, case, output, dtype) for output in request["outputs"]]
+        for case in request["cases"]
+    ]
+    model = model.to(torch.float64)
+    in_double = [
+        [finite_differences(model, case, output) for output in request["outputs"]]
+        for case in request["cases"]
+    ]
+    imported = sorted({name.split(".")[0] for name in sys.modules})
+    result = {"as_exported": as_exported, "in_double": in_double, "imported": imported}
+    torch.save(result, result_path)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,210 @@
+"""The module inside an exported model: systems in, ``TensorMap``s out."""
+
+# TorchScript reads the annotations of forward, and knows typing's names only.
+from typing import Any, Dict, List, Optional  # noqa: UP035
+
+import torch
+from metatensor.torch import Labels, TensorBlock, TensorMap
+from metatomic.torch import (
+    AtomisticModel,
+    ModelCapabilities,
+    ModelMetadata,
+    ModelOutput,
+    NeighborListOptions,
+    System,
+)
+from torch import Tensor
+
+from metatrain.nn.graph import Graph
+
+
+class TargetOutput(torch.nn.Module):
+    """Turns what the network says of one target into the target's values.
+
+    :param target: a :class:`metatrain.data.target.Target`
+    :param baseline: (T, P)
+    :param scale: (P,)
+    """
+
+    def __init__(self, target: Any, baseline: Tensor, scale: Tensor) -> None:
+        super().__init__()
+        self.name: str = target.name
+        self.property_name: str = target.property_name
+        self.is_mean: bool = not target.is_per_atom and target.reduction == "mean"
+        self.register_buffer("baseline", baseline)
+        self.register_buffer("scale", scale)
+
+    def forward(self, per_atom: Tensor, rows: Tensor) -> Tensor:
+        """Values per atom.
+
+        :param per_atom: (N, P) from the network
+        :param rows: (N,) row of the baseline for each atom
+        :return: (N, P) in the target's unit
+        """
+        return per_atom.to(self.baseline.dtype) * self.scale + self.baseline[rows]
+
+    def reduced(self, values: Tensor, system: Tensor, num_systems: int) -> Tensor:
+        """Values per system from those per atom.
+
+        :param values: (N, P)
+        :param system: (N,)
+        :return: (S, P), sums or means
+        """
+        sums = torch.zeros(
+            (num_systems, values.shape[1]), dtype=values.dtype, device=values.device
+        )
+        sums = sums.index_add(0, system, values)
+        if self.is_mean:
+            counts = torch.bincount(system, minlength=num_systems)
+            sums = sums / counts.clamp(min=1).to(values.dtype).unsqueeze(1)
+        return sums
+
+
+class AtomisticExport(torch.nn.Module):
+    """Builds the graph of the systems an engine gives, and sums up what the network says.
+
+    Positions come in, and energies leave, in float64; the network runs in its own
+    precision on the pair vectors. Scale, baseline and sums over atoms are in float64: a
+    total energy of 1e4 eV would be good to 2 meV only in float32.
+
+    :param model: a :class:`metatrain.model.GraphModel`
+    :param dtype: of positions, baseline, scale and results
+    """
+
+    def __init__(self, model: Any, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.network = model
+        self.neighbor_list = NeighborListOptions(
+            cutoff=model.cutoff, full_list=True, strict=True
+        )
+        targets = model.dataset_info.targets
+        standardization = model.standardization
+        self.targets = torch.nn.ModuleList(
+            TargetOutput(
+                target,
+                standardization.baselines[name].to(dtype),
+                standardization.scales[name].to(dtype),
+            )
+            for name, target in targets.items()
+        )
+        # Its type is the network's: it follows when the module is cast.
+        self.register_buffer("network_dtype", torch.zeros((), dtype=model.dtype))
+        types = standardization.atomic_types
+        row_of_type = torch.full((max(types) + 1,), -1)
+        row_of_type[torch.tensor(types)] = torch.arange(len(types))
+        self.register_buffer("row_of_type", row_of_type)
+
+    def requested_neighbor_lists(self) -> List[NeighborListOptions]:  # noqa: UP006
+        """The list of pairs that an engine has to attach to the systems."""
+        return [self.neighbor_list]
+
+    def forward(
+        self,
+        systems: List[System],  # noqa: UP006
+        outputs: Dict[str, ModelOutput],  # noqa: UP006
+        selected_atoms: Optional[Labels] = None,  # noqa: UP045
+    ) -> Dict[str, TensorMap]:  # noqa: UP006
+        """Compute what is asked for.
+
+        :param systems: with their neighbor lists
+        :param outputs: per system, or per atom where ``sample_kind`` says so
+        :param selected_atoms: the atoms to give values for, or to sum over; all if ``None``
+        """
+        results: Dict[str, TensorMap] = {}  # noqa: UP006
+        if len(outputs) == 0 or len(systems) == 0:
+            return results
+        graph = self.graph(systems)
+        per_atom = self.network(graph)
+        rows = self.row_of_type[graph.types]
+
+        device = graph.types.device
+        atom_in_system = torch.cat([torch.arange(len(s), device=device) for s in systems])
+        samples = torch.stack([graph.system, atom_in_system], dim=1).to(torch.int32)
+        kept = torch.arange(len(samples), device=device)
+        kept_systems = torch.arange(len(systems), device=device)
+        if selected_atoms is not None:
+            kept = Labels(["system", "atom"], samples).select(selected_atoms)
+            kept_systems = torch.unique(graph.system[kept])
+
+        for target in self.targets:
+            if target.name in outputs:
+                values = target(per_atom[target.name], rows)[kept]
+                if outputs[target.name].sample_kind == "atom":
+                    labels = Labels(["system", "atom"], samples[kept])
+                else:
+                    values = target.reduced(values, graph.system[kept], len(systems))
+                    values = values[kept_systems]
+                    labels = Labels(["system"], kept_systems.to(torch.int32).reshape(-1, 1))
+                indices = torch.arange(values.shape[1], dtype=torch.int32, device=device)
+                properties = Labels([target.property_name], indices.unsqueeze(1))
+                block = TensorBlock(
+                    values=values,
+                    samples=labels,
+                    components=torch.jit.annotate(List[Labels], []),  # noqa: UP006
+                    properties=properties,
+                )
+                keys = Labels(["_"], torch.zeros((1, 1), dtype=torch.int32, device=device))
+                results[target.name] = TensorMap(keys, [block])
+        return results
+
+    def graph(self, systems: List[System]) -> Graph:  # noqa: UP006
+        """The systems as one graph, with pairs sorted by center."""
+        dtype = self.network_dtype.dtype
+        types: List[Tensor] = []  # noqa: UP006
+        positions: List[Tensor] = []  # noqa: UP006
+        cells: List[Tensor] = []  # noqa: UP006
+        centers: List[Tensor] = []  # noqa: UP006
+        neighbors: List[Tensor] = []  # noqa: UP006
+        vectors: List[Tensor] = []  # noqa: UP006
+        system: List[Tensor] = []  # noqa: UP006
+        num_atoms = 0
+        for index, one in enumerate(systems):
+            pairs = one.get_neighbor_list(self.neighbor_list)
+            first_second = pairs.samples.values[:, :2].to(torch.int64) + num_atoms
+            types.append(one.types.to(torch.int64))
+            positions.append(one.positions)
+            cells.append(one.cell)
+            centers.append(first_second[:, 0])
+            neighbors.append(first_second[:, 1])
+            vectors.append(pairs.values.reshape(-1, 3))
+            system.append(torch.full_like(types[-1], index))
+            num_atoms += len(one)
+        all_centers = torch.cat(centers)
+        order = torch.argsort(all_centers, stable=True)
+        return Graph(
+            types=torch.cat(types),
+            vectors=torch.cat(vectors)[order].to(dtype),
+            centers=all_centers[order],
+            neighbors=torch.cat(neighbors)[order],
+            system=torch.cat(system),
+            positions=torch.cat(positions).to(dtype),
+            cells=torch.stack(cells).to(dtype),
+        )
+
+    @classmethod
+    def of(cls, model: Any, dtype: torch.dtype = torch.float64) -> AtomisticModel:
+        """The metatomic model of a :class:`metatrain.model.GraphModel`.
+
+        :param model: the model, in the precision its network shall run in
+        :param dtype: what an engine gives and gets; float32 makes all of it float32
+        """
+        model = model.eval()
+        module = cls(model, dtype).eval()
+        outputs = {
+            target.name: ModelOutput(
+                unit=target.unit,
+                # what is declared per atom, engines may also ask for per system
+                sample_kind="atom" if target.is_per_atom or target.reduction == "sum" else "system",
+                description=target.description,
+            )
+            for target in model.dataset_info.targets.values()
+        }
+        capabilities = ModelCapabilities(
+            outputs=outputs,
+            atomic_types=list(model.dataset_info.atomic_types),
+            interaction_range=model.cutoff * model.num_message_passing,
+            length_unit=model.dataset_info.length_unit,
+            supported_devices=list(model.__supported_devices__),
+            dtype=str(dtype).removeprefix("torch."),
+        )
+        return AtomisticModel(module, ModelMetadata(), capabilities)

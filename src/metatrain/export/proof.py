@@ -1,0 +1,171 @@
+"""Proof that an exported file computes what the model in memory computes."""
+
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from metatomic.torch import AtomisticModel
+from torch import Tensor
+
+from metatrain.data.columns import Columns, Origin
+from metatrain.data.neighbor_lists import find_pairs
+from metatrain.export import fresh_process
+
+# Scripted code may sum in another order than Python, so the last digits may differ.
+TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-8}
+# Fourth-order differences in float64 of a smooth function are good to 1e-8 or better;
+# a missing gradient is wrong by 1e-1.
+DIFFERENCE_TOLERANCE = 1e-5
+
+
+class ExportError(RuntimeError):
+    """An exported model does not do what the model in memory does."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How well an exported file and the model in memory agree, relative to the largest value.
+
+    :param value: values per system
+    :param gradient: derivatives by positions and strain
+    :param difference: derivatives against finite differences, in float64
+    """
+
+    value: float
+    gradient: float
+    difference: float
+
+
+def prove(path: Path, model: AtomisticModel, extensions: Path | None) -> Agreement:
+    """Load an exported file in a fresh process and compare it with the model in memory.
+
+    :param path: the exported file
+    :param model: what was exported
+    :param extensions: folder of the TorchScript extensions that were collected
+    :raises ExportError: if values, forces or stress differ, or finite differences do
+    """
+    capabilities = model.capabilities()
+    outputs = [name for name in capabilities.outputs if not name.startswith("features")]
+    cases = _cases(model)
+    dtype = getattr(torch, capabilities.dtype)
+    expected = [[fresh_process.evaluate(model, c, o, dtype) for o in outputs] for c in cases]
+    result = _run({
+        "model": str(path),
+        "extensions": None if extensions is None else str(extensions),
+        "outputs": outputs,
+        "cases": cases,
+    })
+    ours = {"metatrain", "architectures"} & set(result["imported"])
+    if ours:
+        raise ExportError(f"{path}: loading it imported {', '.join(sorted(ours))}")
+
+    found = result["as_exported"]
+    agreement = Agreement(
+        value=_worst(found, expected, ["value"]),
+        gradient=_worst(found, expected, ["positions", "strain"]),
+        difference=_worst_difference(result["in_double"]),
+    )
+    # Written so that a NaN fails.
+    if not max(agreement.value, agreement.gradient) <= TOLERANCE[_network_dtype(model)]:
+        raise ExportError(
+            f"{path}: the exported model differs from the one in memory: values by "
+            f"{agreement.value:.1e}, derivatives by {agreement.gradient:.1e} (relative)"
+        )
+    if not agreement.difference <= DIFFERENCE_TOLERANCE:
+        raise ExportError(
+            f"{path}: forces or stress of the exported model differ from finite differences "
+            f"by {agreement.difference:.1e} (relative): an operator in it has no gradient of "
+            "its own outside of Python"
+        )
+    return agreement
+
+
+def _network_dtype(model: AtomisticModel) -> torch.dtype:
+    floating = [p.dtype for p in model.parameters() if p.is_floating_point()]
+    return torch.float64 if floating and set(floating) == {torch.float64} else torch.float32
+
+
+def _run(request: dict[str, Any]) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        request_path, result_path = Path(folder) / "request.pt", Path(folder) / "result.pt"
+        torch.save(request, request_path)
+        script = str(Path(fresh_process.__file__))
+        command = [sys.executable, "-W", "ignore", script, str(request_path), str(result_path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise ExportError(f"{request['model']} does not run on its own:\n{done.stderr}")
+        return torch.load(result_path, weights_only=True)
+
+
+def _worst(found: Any, expected: Any, fields: list[str]) -> float:
+    """Largest deviation, over systems, outputs and fields, relative to the largest number."""
+    worst = 0.0
+    for found_case, expected_case in zip(found, expected, strict=True):
+        for one, other in zip(found_case, expected_case, strict=True):
+            size = max(float(other[field].abs().max()) for field in fields)
+            error = max(float((one[field] - other[field]).abs().max()) for field in fields)
+            worst = max(worst, error / size if size > 0 else error)
+    return worst
+
+
+def _worst_difference(cases: list[list[dict[str, Tensor]]]) -> float:
+    worst = 0.0
+    for result in (one for case in cases for one in case):
+        error = (result["numerical"] - result["analytical"]).abs().max()
+        size = result["analytical"].abs().max()
+        worst = max(worst, float(error / size if size > 0 else error))
+    return worst
+
+
+def _cases(model: AtomisticModel) -> list[dict[str, Tensor]]:
+    """A cluster, a triclinic crystal and a slab of all the model's elements, made to its cutoff."""
+    capabilities = model.capabilities()
+    lists = model.requested_neighbor_lists()
+    cutoff = max((options.cutoff for options in lists), default=5.0)
+    generator = torch.Generator().manual_seed(0)
+    spacing = 0.4 * cutoff
+    points = torch.cartesian_prod(*[torch.arange(2.0, dtype=torch.float64)] * 3) * spacing
+    cell = spacing * torch.tensor(
+        [[2.0, 0.0, 0.0], [0.3, 2.1, 0.0], [-0.2, 0.4, 2.2]], dtype=torch.float64
+    )
+    known = torch.tensor(capabilities.atomic_types)
+    cases = []
+    for pbc in ([False] * 3, [True] * 3, [True, True, False]):
+        noise = torch.rand(points.shape, generator=generator, dtype=torch.float64) - 0.5
+        chosen = torch.randint(len(known), (len(points),), generator=generator)
+        is_periodic = torch.tensor(pbc)
+        case = {
+            "types": known[chosen],
+            "positions": points + 0.3 * spacing * noise,
+            "cell": torch.where(is_periodic.unsqueeze(1), cell, 0.0),
+            "pbc": is_periodic,
+            "step": torch.tensor(1e-4 * spacing),
+            "displacements": torch.randn(2, *points.shape, generator=generator).double(),
+            "strains": torch.randn(2, 3, 3, generator=generator).double() / spacing,
+        }
+        case["candidates"] = _candidates(case, 1.05 * cutoff)
+        cases.append(case)
+    return cases
+
+
+def _candidates(case: dict[str, Tensor], cutoff: float) -> Tensor:
+    """(E, 5) center, neighbor and shifts of all pairs closer than ``cutoff``."""
+    columns = Columns(
+        offsets=torch.tensor([0, len(case["types"])]),
+        types=case["types"],
+        positions=case["positions"],
+        cells=case["cell"].unsqueeze(0),
+        pbc=case["pbc"].unsqueeze(0),
+        values={},
+        forces={},
+        stress={},
+        origin=Origin(("",), torch.tensor([0]), torch.tensor([0])),
+    )
+    pairs = find_pairs(columns, cutoff)
+    return torch.cat(
+        [pairs.centers.unsqueeze(1), pairs.neighbors.unsqueeze(1), pairs.shifts], dim=1
+    ).long()

@@ -1,0 +1,1 @@
+"""Building blocks for architectures, all fit for TorchScript and ``make_fx``."""

@@ -1,0 +1,26 @@
+"""The graph that goes into a model."""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Graph(NamedTuple):
+    """A batch of systems as flat tensors: S systems, N atoms, E directed pairs.
+
+    The atoms of a system stand together, in the order of ``system``; the pairs are
+    sorted by ``centers``. A pair is listed in both directions, once for each periodic
+    image closer than the cutoff. An atom has no pair with itself, only with its own
+    images. A system may have no pair at all.
+
+    ``vectors`` is the leaf from which forces and stress are derived; ``positions`` and
+    ``cells`` are for models that need more (long range) and carry no gradient.
+    """
+
+    types: Tensor  # (N,) atomic numbers, int64
+    vectors: Tensor  # (E, 3) neighbor minus center, periodic image included [length]
+    centers: Tensor  # (E,) index of the center, ascending, int64
+    neighbors: Tensor  # (E,) index of the neighbor, int64
+    system: Tensor  # (N,) index of the atom's system, ascending, int64
+    positions: Tensor  # (N, 3) [length]
+    cells: Tensor  # (S, 3, 3), rows are the cell vectors, zero where not periodic [length]

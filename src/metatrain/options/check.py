@@ -1,0 +1,150 @@
+"""Typed sections: from a mapping of the options file to a frozen dataclass."""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from metatrain.errors import MetatrainError
+from metatrain.options import mistakes
+from metatrain.options.document import escaped
+from metatrain.options.mistakes import Place
+
+Section = TypeVar("Section")
+
+
+def build(schema: type[Section], given: Any, place: Place) -> Section:
+    """The section as an instance of ``schema``, all of it checked.
+
+    Names, types and ranges (``metatrain.hypers.hyper``) are checked in sections of any
+    depth; then ``__post_init__`` of each schema may refuse what does not go together.
+
+    :param schema: a dataclass; a field that is a dataclass is a section of its own
+    :param given: what stands in the file; ``None`` is an empty section
+    :param place: where it stands
+    """
+    fields = {field.name: field for field in dataclasses.fields(_as_dataclass(schema))}
+    given = as_section(given, fields, place)
+    hints = typing.get_type_hints(schema)
+    values = {}
+    for name, field in fields.items():
+        if name in given:
+            values[name] = _checked(schema, field, hints[name], given[name], place / name)
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise mistakes.missing_option(place, name, field.metadata["meaning"])
+    try:
+        return schema(**values)
+    except (MetatrainError, ValueError) as error:
+        raise mistakes.within(place, error) from error
+
+
+def as_section(given: Any, allowed: Iterable[str], place: Place) -> Mapping[str, Any]:
+    """The mapping that stands at ``place``, after a look at the names of its keys."""
+    allowed = list(allowed)
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise mistakes.wrong_type(place, given, mistakes.section_of(allowed))
+    for name in given:
+        if name not in allowed:
+            raise mistakes.unknown_option(place, name, allowed)
+    return given
+
+
+def defaults(schema: type) -> dict[str, Any]:
+    """Plain values that the fields of a dataclass have if nothing is given."""
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(_as_dataclass(schema)):
+        if field.default is not dataclasses.MISSING:
+            values[field.name] = plain(field.default)
+        elif field.default_factory is not dataclasses.MISSING:
+            values[field.name] = plain(field.default_factory())
+    return values
+
+
+def plain(value: Any) -> Any:
+    """The same, with dictionaries for dataclasses and lists for tuples."""
+    if dataclasses.is_dataclass(value):
+        return {item.name: plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def _checked(
+    schema: type, field: "dataclasses.Field[Any]", hint: Any, value: Any, place: Place
+) -> Any:
+    """The value of one field: converted, of the right type, within its range."""
+    inner, is_optional = _without_none(hint)
+    if inner is Any or (value is None and is_optional):
+        _check_range(field.metadata, value, place)
+        return value
+    if dataclasses.is_dataclass(inner):
+        return build(typing.cast("type", inner), value, place)
+    if _is_silently_converted(inner, value):
+        raise mistakes.wrong_type(place, value, mistakes.expected(hint))
+    # OmegaConf knows which values a type takes; the schema's own defaults are not touched
+    node = OmegaConf.structured(schema)
+    OmegaConf.set_readonly(node, value=False)
+    try:
+        OmegaConf.update(node, field.name, escaped(value), merge=False)
+    except OmegaConfBaseException as error:
+        raise mistakes.wrong_type(place, value, mistakes.expected(hint)) from error
+    value = node[field.name]
+    value = OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
+    _check_range(field.metadata, value, place)
+    return value
+
+
+def _check_range(bounds: Mapping[str, Any], value: Any, place: Place) -> None:
+    """Refuse a value that is out of bounds; of a list or mapping, check each value."""
+    if isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            _check_range(bounds, item, place[index])
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check_range(bounds, item, place / key)
+    elif value is not None:
+        if "choices" in bounds and value not in bounds["choices"]:
+            raise mistakes.out_of_range(place, value, mistakes.one_of(bounds["choices"]))
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            _check_bounds(bounds, value, place)
+
+
+def _check_bounds(bounds: Mapping[str, Any], value: float, place: Place) -> None:
+    # each comparison is written so that NaN fails it
+    if "minimum" in bounds and not value >= bounds["minimum"]:
+        raise mistakes.out_of_range(place, value, f"at least {bounds['minimum']}")
+    if "above" in bounds and not value > bounds["above"]:
+        raise mistakes.out_of_range(place, value, f"a number above {bounds['above']}")
+    if "maximum" in bounds and not value <= bounds["maximum"]:
+        raise mistakes.out_of_range(place, value, f"at most {bounds['maximum']}")
+
+
+def _is_silently_converted(hint: Any, value: Any) -> bool:
+    """Whether OmegaConf would take the value although it is a slip: ``3`` for true, say."""
+    if hint is bool:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return hint is str and isinstance(value, bool)
+
+
+def _without_none(hint: Any) -> tuple[Any, bool]:
+    """The type, and whether it may be ``None`` too."""
+    if hint is Any:
+        return hint, True
+    if typing.get_origin(hint) not in (typing.Union, types.UnionType):
+        return hint, False
+    arguments = typing.get_args(hint)
+    others = [argument for argument in arguments if argument is not type(None)]
+    return (others[0] if len(others) == 1 else hint), len(others) < len(arguments)
+
+
+def _as_dataclass(schema: type) -> Any:
+    """The same, for the type checker: ``dataclasses.fields`` wants to see a dataclass."""
+    return schema

@@ -1,0 +1,138 @@
+"""Baseline and scale from labels, in float64, in one vectorised pass."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from metatrain.data.columns import Columns
+from metatrain.data.target import Target
+from metatrain.errors import MetatrainError
+
+ISOLATED_ATOMS = "isolated_atoms"
+LEAST_SQUARES = "least_squares"
+
+
+def fit_baseline(
+    columns: Columns,
+    target: Target,
+    atomic_types: list[int],
+    given: str | float | Mapping[int, float] = LEAST_SQUARES,
+) -> Tensor:
+    """Reference value of each atomic type.
+
+    Least squares of the labels against the composition, the solution of least norm where
+    compositions do not tell all types apart.
+
+    :param columns: systems with labels; missing ones are left out
+    :param target: the target
+    :param atomic_types: atomic numbers, ascending
+    :param given: ``"least_squares"``; ``"isolated_atoms"`` takes the labels of the systems
+        that are a single atom; a number is used for all types; a mapping from atomic
+        number to value fixes these and fits the others
+    :return: (T, P) float64 in the target's unit
+    """
+    shape = (len(atomic_types), target.num_properties)
+    if given == ISOLATED_ATOMS:
+        return _labels_of_isolated_atoms(columns, target, atomic_types)
+    if isinstance(given, int | float):
+        return torch.full(shape, float(given), dtype=torch.float64)
+    fixed = {} if isinstance(given, str) else given
+    baseline = torch.zeros(shape, dtype=torch.float64)
+    is_fixed = torch.tensor([number in fixed for number in atomic_types])
+    for row, number in enumerate(atomic_types):
+        if number in fixed:
+            baseline[row] = fixed[number]
+
+    design, labels = _composition_and_labels(columns, target, atomic_types)
+    is_known = ~labels.isnan().any(dim=1)
+    design, labels = design[is_known], labels[is_known]
+    # A type that no labelled system holds would be fitted to nothing: it keeps zero.
+    is_fitted = ~is_fixed & (design > 0).any(dim=0)
+    if is_fitted.any():
+        rest = labels - design @ baseline
+        solution = torch.linalg.lstsq(design[:, is_fitted], rest, driver="gelsd").solution
+        baseline[is_fitted] = solution
+    return baseline
+
+
+def _labels_of_isolated_atoms(
+    columns: Columns, target: Target, atomic_types: list[int]
+) -> Tensor:
+    alone = torch.nonzero(columns.num_atoms == 1).squeeze(1)
+    types = columns.types[columns.offsets[alone]]
+    rows = columns.offsets[alone] if target.is_per_atom else alone
+    labels = columns.values[target.name][rows]
+    baseline = torch.zeros(len(atomic_types), target.num_properties, dtype=torch.float64)
+    missing = []
+    for row, number in enumerate(atomic_types):
+        found = labels[(types == number) & ~labels.isnan().any(dim=1)]
+        if len(found) == 0:
+            missing.append(number)
+        else:
+            baseline[row] = found.mean(dim=0)
+    if missing:
+        raise MetatrainError(
+            f"architecture.training.atomic_baseline: {ISOLATED_ATOMS!r} needs a system of one "
+            f"atom with a label {target.name!r} for each atomic type; there is none for "
+            f"{missing}; add them to the training set or give numbers."
+        )
+    return baseline
+
+
+def _composition_and_labels(
+    columns: Columns, target: Target, atomic_types: list[int]
+) -> tuple[Tensor, Tensor]:
+    """Design matrix (samples, T) and labels (samples, P) of the linear model of the baseline."""
+    row = torch.searchsorted(torch.tensor(atomic_types), columns.types)
+    num_types = len(atomic_types)
+    labels = columns.values[target.name]
+    if target.is_per_atom:
+        return torch.nn.functional.one_hot(row, num_types).double(), labels
+    cells = columns.system_of_atom * num_types + row
+    counts = torch.bincount(cells, minlength=len(columns) * num_types)
+    design = counts.reshape(len(columns), num_types).double()
+    if target.reduction == "mean":
+        design = design / columns.num_atoms.unsqueeze(1)
+    return design, labels
+
+
+def residuals(
+    columns: Columns, target: Target, atomic_types: list[int], baseline: Tensor
+) -> Tensor:
+    """Labels without the baseline.
+
+    :param baseline: (T, P)
+    :return: (S, P), or (N, P) for a target per atom, in the target's unit
+    """
+    design, labels = _composition_and_labels(columns, target, atomic_types)
+    return labels - design @ baseline
+
+
+def residuals_per_atom(
+    columns: Columns, target: Target, atomic_types: list[int], baseline: Tensor
+) -> Tensor:
+    """Labels without the baseline; those that grow with the system divided by its size."""
+    rest = residuals(columns, target, atomic_types, baseline)
+    if target.is_per_atom or target.reduction == "mean":
+        return rest
+    return rest / columns.num_atoms.unsqueeze(1)
+
+
+def fit_scale(
+    columns: Columns, target: Target, atomic_types: list[int], baseline: Tensor
+) -> Tensor:
+    """Root mean square of what a network has to learn.
+
+    That of the forces, where there are any (they have the information: one energy stands
+    beside 3 N force components), else that of the labels per atom without baseline.
+
+    :return: (P,) in the target's unit; one where all labels are equal
+    """
+    if target.has_forces:
+        values = columns.forces[target.name].reshape(-1, 1)
+    else:
+        values = residuals_per_atom(columns, target, atomic_types, baseline)
+    scale = values.square().nanmean(dim=0).sqrt()
+    noise = 1e-10 * columns.values[target.name].abs().nan_to_num(0.0).max()
+    return torch.where((scale > noise) & scale.isfinite(), scale, torch.ones_like(scale))

@@ -1,0 +1,73 @@
+"""Options of the gradient trainer: what may stand under ``architecture.training``."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from metatrain.errors import MetatrainError
+from metatrain.hypers import hyper
+
+
+@dataclass(frozen=True)
+class GradientHypers:
+    """Options that every gradient-trained architecture has."""
+
+    batch_size: int = hyper(8, "systems per training step", minimum=1)
+    num_epochs: int = hyper(100, "passes over the training set", minimum=1)
+    learning_rate: float = hyper(1e-3, "learning rate after warm-up", above=0.0)
+    warmup_fraction: float = hyper(
+        0.01, "part of all steps in which the learning rate rises linearly", minimum=0.0, maximum=1.0
+    )
+    weight_decay: float = hyper(0.0, "weight decay of the optimizer", minimum=0.0)
+    grad_clip_norm: float | None = hyper(
+        None, "largest norm of the gradient of all parameters together; null: no limit", above=0.0
+    )
+    loss: Any = hyper("mse", "a loss, or a mapping from target to loss")
+    optimizer: Any = hyper("adam", "an optimizer, or {type: NAME} with its options beside")
+    scheduler: Any = hyper("cosine", "a schedule, or {type: NAME} with its options beside")
+    log_interval: int = hyper(1, "epochs between two lines of the log", minimum=1)
+    log_mae: bool = hyper(False, "whether the lines of the log show MAE beside RMSE")
+    checkpoint_interval: int = hyper(1, "epochs between two checkpoints", minimum=1)
+    scale_targets: bool = hyper(True, "whether targets are divided by their scale")
+    fixed_scaling_weights: dict[str, float] = hyper(
+        {}, "scales of targets that are given rather than fitted"
+    )
+    atomic_baseline: Any = hyper(
+        {},
+        "least_squares, isolated_atoms, or per target one of these, a number, or a number "
+        "per atomic type",
+    )
+    per_structure_targets: list[str] = hyper(
+        [], "targets whose loss is taken per system rather than per atom"
+    )
+    best_model_metric: str = hyper(
+        "rmse_prod",
+        "what decides which epoch is best: the product of RMSEs or MAEs, or the loss",
+        choices=("rmse_prod", "mae_prod", "loss"),
+    )
+    num_workers: int | None = hyper(
+        None, "threads that prepare batches ahead; null or 0: none", minimum=0
+    )
+    early_stopping_patience: int | None = hyper(
+        None, "epochs without improvement after which the run ends; null: never", minimum=1
+    )
+    ema_decay: float | None = hyper(
+        None,
+        "decay of the running average of the weights that is validated and kept; null: none",
+        above=0.0,
+        maximum=1.0,
+    )
+    loggers: list[Any] = hyper(["csv"], "loggers, each a name or {type: NAME} with its options")
+    seed: int | None = hyper(None, "seed of order and randomness in training; null: the run's")
+
+    def __post_init__(self) -> None:
+        baseline = self.atomic_baseline
+        if isinstance(baseline, str) and baseline not in ("least_squares", "isolated_atoms"):
+            raise MetatrainError(
+                f"atomic_baseline: {baseline!r} is unknown; use 'least_squares', "
+                "'isolated_atoms', or a mapping from target to numbers."
+            )
+        for name, scale in self.fixed_scaling_weights.items():
+            if not scale > 0:
+                raise MetatrainError(
+                    f"fixed_scaling_weights.{name}: {scale!r} is no scale; use a number above 0."
+                )

@@ -1,0 +1,36 @@
+"""Ctrl-C and SIGTERM: finish the step, save, and say how to go on."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+@contextmanager
+def delayed_interruption() -> Iterator[Callable[[], int | None]]:
+    """Within this context a first SIGINT or SIGTERM only leaves a note.
+
+    The trainer asks for the note between steps. A second signal acts as usual.
+
+    :return: a function that gives the number of the signal received, or ``None``
+    """
+    received: list[int] = []
+    previous = {}
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        if received:
+            signal.signal(number, previous[number])
+            signal.raise_signal(number)
+        received.append(number)
+
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            previous[number] = signal.signal(number, remember)
+    except ValueError:
+        # Not the main thread: signals are not ours to handle.
+        yield lambda: None
+        return
+    try:
+        yield lambda: received[0] if received else None
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,51 @@
+"""Optimizers: frozen dataclasses that build a torch optimizer."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (Kingma and Ba, 2014).
+
+    :param beta1: decay of the mean gradient
+    :param beta2: decay of the mean square gradient
+    :param epsilon: added to the root of the mean square
+    """
+
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+
+    def __call__(
+        self, parameters: Iterable[torch.nn.Parameter], learning_rate: float, weight_decay: float
+    ) -> torch.optim.Optimizer:
+        """The optimizer for these parameters; ``weight_decay`` is an L2 penalty."""
+        return torch.optim.Adam(
+            parameters,
+            lr=learning_rate,
+            betas=(self.beta1, self.beta2),
+            eps=self.epsilon,
+            weight_decay=weight_decay,
+            fused=True,
+        )
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2017)."""
+
+    def __call__(
+        self, parameters: Iterable[torch.nn.Parameter], learning_rate: float, weight_decay: float
+    ) -> torch.optim.Optimizer:
+        """The optimizer for these parameters; ``weight_decay`` shrinks them each step."""
+        return torch.optim.AdamW(
+            parameters,
+            lr=learning_rate,
+            betas=(self.beta1, self.beta2),
+            eps=self.epsilon,
+            weight_decay=weight_decay,
+            fused=True,
+        )

@@ -1,0 +1,249 @@
+"""The gradient trainer: one for every differentiable architecture."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import torch
+
+from metatrain import checkpoint, plugins
+from metatrain.data.batches import BatchColumns
+from metatrain.data.columns import Columns
+from metatrain.data.dataset import Dataset
+from metatrain.data.neighbor_lists import find_pairs
+from metatrain.data.target import Target
+from metatrain.errors import MetatrainError, did_you_mean
+from metatrain.log import logger
+from metatrain.losses import expand
+from metatrain.model import GraphModel
+from metatrain.standardize import Standardization, fit_baseline, fit_scale
+from metatrain.training.hypers import GradientHypers
+from metatrain.training.labels import standardized_labels
+from metatrain.training.loggers import LogSession
+from metatrain.training.loop import Data, Loop
+from metatrain.training.step import Objective
+
+CHECKPOINT_VERSION = 1
+
+
+class GradientTrainer:
+    """Fits the weights of a :class:`GraphModel` by gradient descent.
+
+    Energies per atom, forces and stress enter the loss. Baseline and scale are fitted
+    before the first step.
+
+    :param train_hypers: the options under ``architecture.training``
+    """
+
+    Hypers: ClassVar[type] = GradientHypers
+
+    def __init__(self, train_hypers: GradientHypers) -> None:
+        self.hypers = train_hypers
+        self._saved: dict[str, Any] | None = None
+        self._content: dict[str, Any] = {}
+        self._model: GraphModel | None = None
+        self._loop: Loop | None = None
+
+    @classmethod
+    def complete_hypers(
+        cls, hypers: GradientHypers, targets: Mapping[str, Target]
+    ) -> GradientHypers:
+        """The options with the loss of every target written out, and all names looked up."""
+        terms = {name: term.as_container() for name, term in expand(hypers.loss, targets).items()}
+        _build("optimizers", hypers.optimizer, "optimizer")
+        _build("schedulers", hypers.scheduler, "scheduler")
+        for logger_asked in hypers.loggers:
+            _build("loggers", logger_asked, "loggers")
+        if isinstance(hypers.atomic_baseline, Mapping):
+            _check_targets(hypers.atomic_baseline, targets, "atomic_baseline")
+        _check_targets(hypers.fixed_scaling_weights, targets, "fixed_scaling_weights")
+        _check_targets(hypers.per_structure_targets, targets, "per_structure_targets")
+        return dataclasses.replace(hypers, loss=terms)
+
+    def train(
+        self,
+        model: GraphModel,
+        devices: list[torch.device],
+        train_datasets: list[Dataset],
+        val_datasets: list[Dataset],
+        checkpoint_dir: Path,
+    ) -> None:
+        """Train ``model`` in place; it is left with the best weights.
+
+        :param model: a new model, or that of the checkpoint this trainer was loaded from
+        :param devices: the first one is used
+        :param train_datasets: learned from, together
+        :param val_datasets: compared with, together; without any the last weights are kept
+        :param checkpoint_dir: gets ``last.ckpt``, ``best.ckpt``, and what loggers write
+        """
+        training = Columns.concatenate([dataset.columns for dataset in train_datasets])
+        validation = [dataset.columns for dataset in val_datasets if len(dataset)]
+        if self.hypers.early_stopping_patience is not None and not validation:
+            raise MetatrainError(
+                "architecture.training.early_stopping_patience: early stopping needs a "
+                "validation set; add one or remove the option."
+            )
+        if self.hypers.batch_size > len(training):
+            logger.info(
+                "batch_size %d is more than the %d training systems: one batch holds them all",
+                self.hypers.batch_size,
+                len(training),
+            )
+        if self._saved is None:
+            model.standardization = self._fit(model, training)
+        model.to(device=devices[0], dtype=train_datasets[0].dtype)
+        parts = [training, Columns.concatenate(validation) if validation else None]
+        self._loop = self._new_loop(model, devices[0], parts)
+        if self._saved is not None:
+            self._loop.restore(self._saved)
+        log = _Loggers(self.hypers.loggers, checkpoint_dir)
+        try:
+            self._loop.run(checkpoint_dir, self.save_checkpoint, log)
+        finally:
+            log.close()
+        self._finish(model)
+
+    def _fit(self, model: GraphModel, training: Columns) -> Standardization:
+        types = model.dataset_info.atomic_types
+        baselines, scales = {}, {}
+        for name, target in model.dataset_info.targets.items():
+            given = self.hypers.atomic_baseline
+            if isinstance(given, Mapping):
+                given = given.get(name, "least_squares")
+            baselines[name] = fit_baseline(training, target, types, given)
+            if name in self.hypers.fixed_scaling_weights:
+                fixed = self.hypers.fixed_scaling_weights[name]
+                scales[name] = torch.full((target.num_properties,), fixed, dtype=torch.float64)
+            elif self.hypers.scale_targets:
+                scales[name] = fit_scale(training, target, types, baselines[name])
+            else:
+                scales[name] = torch.ones(target.num_properties, dtype=torch.float64)
+        return Standardization(types, baselines, scales)
+
+    def _new_loop(
+        self, model: GraphModel, device: torch.device, parts: list[Columns | None]
+    ) -> Loop:
+        targets = model.dataset_info.targets
+        training, validation = (
+            None
+            if columns is None
+            else BatchColumns(
+                standardized_labels(columns, targets, model.standardization),
+                find_pairs(columns, model.cutoff),
+                dtype=model.dtype,
+                device=device,
+            )
+            for columns in parts
+        )
+        assert training is not None
+        scales = {
+            name: scale.to(device=device, dtype=model.dtype)
+            for name, scale in model.standardization.scales.items()
+        }
+        objective = Objective(
+            targets,
+            expand(self.hypers.loss, targets),
+            scales,
+            frozenset(self.hypers.per_structure_targets),
+        )
+        build_optimizer = _build("optimizers", self.hypers.optimizer, "optimizer")
+        trainable = [p for p in model.parameters() if p.requires_grad]
+        self._model = model
+        return Loop(
+            model,
+            self.hypers,
+            objective=objective,
+            data=Data(training, validation),
+            optimizer=build_optimizer(
+                trainable, self.hypers.learning_rate, self.hypers.weight_decay
+            ),
+            scheduler=_build("schedulers", self.hypers.scheduler, "scheduler"),
+        )
+
+    def _finish(self, model: GraphModel) -> None:
+        """Leave the best weights in the model, and remember the last ones for checkpoints."""
+        assert self._loop is not None
+        progress = self._loop.progress
+        self._content = self._loop.as_container()
+        self._content["weights"] = {k: v.clone() for k, v in self._content["weights"].items()}
+        if self._loop.is_stopped_early:
+            logger.info(
+                "stopped early: no improvement since epoch %d", progress.best_epoch
+            )
+        if self._loop.best_weights is not None:
+            logger.info("keeping the weights of epoch %d, the best", progress.best_epoch)
+            model.load_state_dict(self._loop.best_weights)
+        else:
+            logger.info("there is no validation set: keeping the weights of the last epoch")
+            model.load_state_dict(self._loop.usable_weights())
+        model.eval()
+
+    def save_checkpoint(self, path: Path) -> None:
+        """Write the model with its best weights, and all that is needed to go on."""
+        assert self._loop is not None
+        assert self._model is not None
+        state = self._content or self._loop.as_container()
+        model = self._model.as_container()
+        best = self._loop.best_weights or self._loop.usable_weights()
+        model["weights"] = {name: value.detach().cpu() for name, value in best.items()}
+        trainer = {"version": CHECKPOINT_VERSION, "hypers": checkpoint.plain(self.hypers)}
+        checkpoint.save(path, {"model": model, "trainer": trainer | state})
+
+    @classmethod
+    def load_checkpoint(cls, path: Path, train_hypers: GradientHypers) -> Self:
+        """A trainer that goes on where the checkpoint was written."""
+        content = checkpoint.load(path)["trainer"]
+        if content["version"] > CHECKPOINT_VERSION:
+            raise MetatrainError(
+                f"{path}: has version {content['version']} of the trainer's state, newer than "
+                f"{CHECKPOINT_VERSION}; install the metatrain that wrote it."
+            )
+        trainer = cls(train_hypers)
+        trainer._saved = content
+        return trainer
+
+
+class _Loggers:
+    """Several loggers as one."""
+
+    def __init__(self, asked: list[Any], directory: Path) -> None:
+        self.sessions: list[LogSession] = [
+            _build("loggers", one, "loggers")(directory) for one in asked
+        ]
+
+    def log(self, step: int, metrics: dict[str, float]) -> None:
+        """Hand the metrics on."""
+        for session in self.sessions:
+            session.log(step, metrics)
+
+    def close(self) -> None:
+        """Close all."""
+        for session in self.sessions:
+            session.close()
+
+
+def _build(kind: str, asked: Any, option: str) -> Any:
+    """The plug-in that an option asks for: a name, or ``{type: NAME}`` with options beside."""
+    where = f"architecture.training.{option}"
+    given = {"type": asked} if isinstance(asked, str) else dict(asked)
+    if "type" not in given:
+        raise MetatrainError(f"{where}: 'type' is missing; write {{type: NAME, ...}}.")
+    plugin = plugins.load(kind, given.pop("type"), where)
+    allowed = [field.name for field in dataclasses.fields(plugin)]
+    for name in given:
+        if name not in allowed:
+            raise MetatrainError(
+                f"{where}.{name}: unknown option{did_you_mean(str(name), allowed)}; "
+                f"allowed: {', '.join(allowed) or 'none'}."
+            )
+    return plugin(**given)
+
+
+def _check_targets(named: Any, targets: Mapping[str, Target], option: str) -> None:
+    for name in named:
+        if name not in targets:
+            raise MetatrainError(
+                f"architecture.training.{option}.{name}: no such target"
+                f"{did_you_mean(str(name), targets)}; the training set has: {', '.join(targets)}."
+            )

@@ -1,0 +1,1 @@
+"""The stories that `mtt` tells, each readable from top to bottom."""

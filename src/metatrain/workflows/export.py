@@ -1,0 +1,149 @@
+"""`mtt export`: a model becomes a file that simulation engines load, and proves itself."""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import torch
+from metatomic.torch import AtomisticModel, ModelMetadata
+from omegaconf import OmegaConf
+
+from metatrain import __version__, checkpoint
+from metatrain.errors import MetatrainError, did_you_mean
+from metatrain.export.proof import prove
+from metatrain.log import logger, logging_to_console
+from metatrain.plugins import Architecture, load_architecture
+from metatrain.workflows.files import check_writable
+
+METADATA_FIELDS = ("name", "description", "authors", "references", "extra")
+
+
+def export(
+    path: Path,
+    output: Path | None,
+    extensions: Path | None,
+    metadata: Path | None,
+    dtype: str | None,
+) -> None:
+    """Export the model of a checkpoint.
+
+    :param path: the checkpoint
+    :param output: the file to write; ``None`` takes the checkpoint's name with ``.pt``
+    :param extensions: folder to collect TorchScript extensions in
+    :param metadata: YAML file with what the exported model shall say of itself
+    :param dtype: ``"float32"`` exports all in float32
+    """
+    with logging_to_console():
+        _export(path, output or Path(f"{path.stem}.pt"), extensions, metadata, dtype)
+
+
+def _export(
+    path: Path, output: Path, extensions: Path | None, metadata: Path | None, dtype: str | None
+) -> None:
+    check_writable(output, "-o")
+    extra = {} if metadata is None else read_metadata(metadata)
+    model, architecture, run = load_model(path)
+    described = describe(architecture, run, extra)
+    write(model, output, extensions, described, dtype)
+
+
+def load_model(path: Path) -> tuple[Any, Architecture, checkpoint.RunRecord]:
+    """The model of a checkpoint, its architecture, and the run that made it."""
+    content = checkpoint.load(path)
+    run = checkpoint.run_record(path, content)
+    architecture = load_architecture(run.architecture["name"], str(path))
+    return architecture.model_class.load_checkpoint(path), architecture, run
+
+
+def write(
+    model: Any,
+    output: Path,
+    extensions: Path | None,
+    metadata: ModelMetadata,
+    dtype: str | None = None,
+) -> None:
+    """Export to a file that is only there once it has proven itself in a fresh process.
+
+    :param model: of any architecture
+    """
+    exported = in_memory(model, dtype)
+    exported = AtomisticModel(exported.module, metadata, exported.capabilities())
+
+    def write_and_prove(temporary: Path) -> None:
+        exported.save(temporary, collect_extensions=extensions and str(extensions))
+        agreement = prove(temporary, exported, extensions)
+        logger.info(
+            "exported to %s; loaded in a fresh process: values agree to %.0e, forces and stress "
+            "to %.0e, finite differences to %.0e",
+            output,
+            agreement.value,
+            agreement.gradient,
+            agreement.difference,
+        )
+
+    checkpoint.replace_file(output, write_and_prove)
+
+
+def in_memory(model: Any, dtype: str | None = None) -> AtomisticModel:
+    """The model as engines will see it.
+
+    :param dtype: ``None`` leaves the choice to the architecture
+    """
+    if dtype is None:
+        return model.export()
+    if "dtype" not in inspect.signature(model.export).parameters:
+        raise MetatrainError(f"--dtype: {type(model).__name__} does not let one choose; leave it out.")
+    return model.export(dtype=getattr(torch, dtype))
+
+
+def describe(
+    architecture: Architecture, run: checkpoint.RunRecord, extra: dict[str, Any]
+) -> ModelMetadata:
+    """What the exported model says of itself.
+
+    :param architecture: gives authors and references
+    :param run: gives what it was trained on and with
+    :param extra: what the user adds; lists are joined
+    """
+    options = OmegaConf.to_container(OmegaConf.create(run.options))
+    references = {"architecture": list(architecture.references)}
+    for kind, entries in extra.get("references", {}).items():
+        references[kind] = references.get(kind, []) + list(entries)
+    return ModelMetadata(
+        name=extra.get("name", f"{architecture.name} trained with metatrain"),
+        description=extra.get("description", ""),
+        authors=list(extra.get("authors", [])) + [name for name, _ in architecture.authors],
+        references=references,
+        extra={
+            "architecture": f"{architecture.name} {architecture.version}",
+            "trained_with": f"metatrain {__version__}, torch {torch.__version__}",
+            "trained_on": ", ".join(_files_of(options)),
+            "options": run.options,
+            **{key: str(value) for key, value in extra.get("extra", {}).items()},
+        },
+    )
+
+
+def _files_of(options: Any) -> list[str]:
+    sets = options["training_set"]
+    sets = sets if isinstance(sets, list) else [sets]
+    return list(dict.fromkeys(Path(one["systems"]["read_from"]).name for one in sets))
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """The fields of a metadata file."""
+    try:
+        fields = OmegaConf.to_container(OmegaConf.load(path))
+    except FileNotFoundError as error:
+        raise MetatrainError(f"{path}: no such metadata file.") from error
+    except Exception as error:
+        raise MetatrainError(f"{path}: is not a YAML file of metadata.") from error
+    if not isinstance(fields, dict):
+        raise MetatrainError(f"{path}: expected 'name: ...', 'authors: [...]' and so on.")
+    for name in fields:
+        if name not in METADATA_FIELDS:
+            raise MetatrainError(
+                f"{path}: {name}: unknown field{did_you_mean(str(name), METADATA_FIELDS)}; "
+                f"allowed: {', '.join(METADATA_FIELDS)}."
+            )
+    return fields

@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import pytest
+
+from metatrain.options import Options, parse
+
+ENTRY_POINTS = """\
+[metatrain.architectures]
+toy = toy_architecture
+
+[metatrain.readers]
+plain = toy_architecture
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """A working folder with a data file, and the toy architecture as an installed package."""
+    site = tmp_path / "site"
+    info = site / "toy_package-1.2.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-package\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text(ENTRY_POINTS)
+    monkeypatch.syspath_prepend(str(site))
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "water.xyz").write_text("1\n\nH 0 0 0\n")
+    (work / "forces.xyz").write_text("1\n\nH 0 0 0\n")
+    monkeypatch.chdir(work)
+    return work
+
+
+@pytest.fixture
+def read(folder: Path):
+    """Options from the text of a file."""
+
+    def read_text(text: str, *overrides: str) -> Options:
+        (folder / "options.yaml").write_text(text)
+        return parse("options.yaml", list(overrides))
+
+    return read_text
