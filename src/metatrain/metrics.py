@@ -73,6 +73,15 @@ class ErrorSums:
         )
 
 
+def gradient_name(target: str, gradient: str) -> str:
+    """What the forces or the stress of a target are called in metrics and files.
+
+    :param target: name of the target; those of ``energy`` need no further name
+    :param gradient: ``"forces"`` or ``"stress"``
+    """
+    return gradient if target == "energy" else f"{target} {gradient}"
+
+
 @dataclass(frozen=True)
 class MetricNames:
     """How the errors of each target are called and in which unit they are shown.
@@ -92,8 +101,8 @@ class MetricNames:
             factor, unit = handy(target.unit)
             is_extensive = not target.is_per_atom and target.reduction == "sum"
             units[name] = (factor, f"{unit}/atom" if is_extensive and unit else unit)
-            units[f"{name} forces"] = handy(force_unit(target.unit, length))
-            units[f"{name} stress"] = handy(stress_unit(target.unit, length))
+            units[gradient_name(name, "forces")] = handy(force_unit(target.unit, length))
+            units[gradient_name(name, "stress")] = handy(stress_unit(target.unit, length))
         return cls(units)
 
     def summary(self, errors: ErrorSums) -> dict[str, dict[str, float | str]]:

@@ -145,6 +145,10 @@ class GraphModel(torch.nn.Module, ABC):
             )
         return self
 
-    def export(self) -> AtomisticModel:
-        """The model as metatomic engines load it: float64 in and out."""
-        return AtomisticExport.of(self)
+    def export(self, dtype: torch.dtype = torch.float64) -> AtomisticModel:
+        """The model as metatomic engines load it.
+
+        :param dtype: of what engines give and get; the network keeps its own, unless this
+            is float32, which makes all of it float32
+        """
+        return AtomisticExport.of(self, dtype)

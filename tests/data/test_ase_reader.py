@@ -139,6 +139,6 @@ def test_an_unknown_suffix_is_refused_with_the_known_ones():
 
 
 def test_ase_guesses_the_format_of_a_suffix_it_does_not_claim(tmp_path):
-    ase.io.write(tmp_path / "a.gro.txt", Atoms("H2", [[0, 0, 0], [0, 0, 1]]), format="xsf")
-    (frames,) = list(readers.find("a.gro.txt", "ase", "systems")(tmp_path / "a.gro.txt"))
+    ase.io.write(tmp_path / "a.xsf", Atoms("H2", [[0, 0, 0], [0, 0, 1]]))
+    (frames,) = readers.find("a.xsf", "ase", "systems")(tmp_path / "a.xsf")
     assert frames.types.tolist() == [1, 1]

@@ -64,6 +64,8 @@ class Trainer:
                 hypers,
                 loss={name: {"type": hypers.loss, "of": of} for name, of in gradients.items()},
             )
+        if not isinstance(hypers.loss, dict):
+            raise MetatrainError(f"loss: found {hypers.loss!r}, expected a name or a mapping")
         for name in hypers.loss:
             if name not in targets:
                 raise MetatrainError(f"loss.{name}: no such target; targets: {', '.join(targets)}")

@@ -11,9 +11,9 @@ from torch import Tensor
 from metatrain.data.frames import NUMBER_KINDS, Column, Frames
 from metatrain.errors import MetatrainError
 
-MATRIX_SIZES = (6, 9)
 # ASE's order of the six numbers is xx, yy, zz, yz, xz, xy
 VOIGT_INDEX = [0, 5, 4, 5, 1, 3, 4, 3, 2]
+NUM_VOIGT = 6
 
 
 @dataclass(frozen=True)
@@ -36,31 +36,27 @@ class Chunk:
 
 def system_label(chunk: Chunk, key: str, num_properties: int) -> Tensor | None:
     """(S, P) values per system, NaN where a system lacks the key; ``None`` if all do."""
-    data, results = chunk.frames.system_data, chunk.frames.system_results
-    column = _find(data.get(key), results.get(key), np.ones(len(chunk.frames), dtype=np.int64))
+    frames = chunk.frames
+    column = _find(frames.system_data.get(key), frames.system_results.get(key), _one_each(frames))
     if column is None:
         return None
     systems = np.flatnonzero(column.is_present)
-    expected = f"{num_properties} number{'s' * (num_properties != 1)} per system"
-    numbers = _numbers(_Rows(chunk, key, column.values[systems], systems, expected, num_properties))
-    return _spread(numbers, systems, len(chunk.frames))
+    expected = f"{_count(num_properties)} per system"
+    rows = _Rows(chunk, key, column.values[systems], systems, expected, num_properties)
+    return _spread(_numbers(rows), systems, len(frames))
 
 
 def atom_label(chunk: Chunk, key: str, num_properties: int) -> Tensor | None:
     """(N, P) values per atom, NaN where a system lacks the key; ``None`` if all do."""
-    data, results, counts = (
-        chunk.frames.atom_data,
-        chunk.frames.atom_results,
-        chunk.frames.num_atoms,
-    )
-    column = _find(data.get(key), results.get(key), counts)
+    frames = chunk.frames
+    column = _find(frames.atom_data.get(key), frames.atom_results.get(key), frames.num_atoms)
     if column is None:
         return None
-    atoms = np.flatnonzero(np.repeat(column.is_present, counts))
-    systems = np.repeat(np.arange(len(counts)), counts)[atoms]
-    expected = f"{num_properties} number{'s' * (num_properties != 1)} per atom"
-    numbers = _numbers(_Rows(chunk, key, column.values[atoms], systems, expected, num_properties))
-    return _spread(numbers, atoms, len(chunk.frames.types))
+    atoms = np.flatnonzero(np.repeat(column.is_present, frames.num_atoms))
+    systems = np.repeat(np.arange(len(frames)), frames.num_atoms)[atoms]
+    expected = f"{_count(num_properties)} per atom"
+    rows = _Rows(chunk, key, column.values[atoms], systems, expected, num_properties)
+    return _spread(_numbers(rows), atoms, len(frames.types))
 
 
 def matrix_label(chunk: Chunk, key: str) -> Tensor | None:
@@ -69,26 +65,32 @@ def matrix_label(chunk: Chunk, key: str) -> Tensor | None:
     Nine numbers in one row are read row by row, six in ASE's order. A matrix that is not
     symmetric stays as it is.
     """
-    data, results = chunk.frames.system_data, chunk.frames.system_results
-    column = _find(data.get(key), results.get(key), np.ones(len(chunk.frames), dtype=np.int64))
+    frames = chunk.frames
+    column = _find(frames.system_data.get(key), frames.system_results.get(key), _one_each(frames))
     if column is None:
         return None
     systems = np.flatnonzero(column.is_present)
     expected = "a 3x3 matrix, nine numbers, or six (xx yy zz yz xz xy)"
-    values = column.values[systems]
-    if values.dtype.kind == "O":
-        rows = [_row_of_nine(row) for row in values]
-        values = np.empty(len(rows), dtype=object)
-        for index, row in enumerate(rows):
-            values[index] = row
-    elif values[0].size == 6:
-        values = values.reshape(-1, 6)[:, VOIGT_INDEX]
-    numbers = _numbers(_Rows(chunk, key, values, systems, expected, 9))
-    return _spread(numbers, systems, len(chunk.frames)).reshape(-1, 3, 3)
+    rows = _Rows(chunk, key, _as_nine(column.values[systems]), systems, expected, 9)
+    return _spread(_numbers(rows), systems, len(frames)).reshape(-1, 3, 3)
 
 
-def _row_of_nine(row: Any) -> Any:
-    return np.ravel(row)[VOIGT_INDEX] if np.size(row) == 6 else row
+def _one_each(frames: Frames) -> NDArray[np.int64]:
+    return np.ones(len(frames), dtype=np.int64)
+
+
+def _count(number: int) -> str:
+    return f"{number} number{'s' * (number != 1)}"
+
+
+def _as_nine(values: NDArray[Any]) -> NDArray[Any]:
+    """Rows of six numbers as rows of nine; all others as they are."""
+    if values.dtype.kind != "O":
+        return values.reshape(-1, 6)[:, VOIGT_INDEX] if values[0].size == NUM_VOIGT else values
+    rows = np.empty(len(values), dtype=object)
+    for index, row in enumerate(values):
+        rows[index] = np.ravel(row)[VOIGT_INDEX] if np.size(row) == NUM_VOIGT else row
+    return rows
 
 
 def _find(data: Column | None, results: Column | None, counts: NDArray[np.int64]) -> Column | None:
@@ -137,8 +139,10 @@ def _numbers(rows: _Rows) -> NDArray[np.float64]:
 
 def _row(rows: _Rows, index: int) -> NDArray[np.float64]:
     value = rows.values[index]
-    if isinstance(value, str | bool | np.bool_):
+    if isinstance(value, str):
         raise rows.mistake(index, repr(value))
+    if isinstance(value, bool | np.bool_):
+        raise rows.mistake(index, "a truth value")
     try:
         numbers = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):

@@ -1,5 +1,6 @@
 """Which atoms see each other, found once for a data set and a cutoff."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,7 +59,7 @@ def find_pairs(columns: Columns, cutoff: float) -> Pairs:
     positions, cells, pbc = columns.positions.numpy(), columns.cells.numpy(), columns.pbc.numpy()
     offsets = columns.offsets.tolist()
     indices, shifts = [], []
-    for system, (begin, end) in enumerate(zip(offsets[:-1], offsets[1:], strict=True)):
+    for system, (begin, end) in enumerate(itertools.pairwise(offsets)):
         found, shift = finder.compute(
             positions[begin:end], cells[system], pbc[system], "PS", copy=False
         )

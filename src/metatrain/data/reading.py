@@ -298,7 +298,9 @@ def _absent(
 
 def _note_on_sample_kind(target: TargetSource, keys: Keys) -> str:
     """A clause for who says 'atom' of what is per system, or the other way round."""
-    other, elsewhere = ("system", keys.system) if target.sample_kind == "atom" else ("atom", keys.atom)
+    other, elsewhere = (
+        ("system", keys.system) if target.sample_kind == "atom" else ("atom", keys.atom)
+    )
     return f", but per {other}; say 'sample_kind: {other}'?" if target.key in elsewhere else ""
 
 

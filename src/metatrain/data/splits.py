@@ -1,7 +1,7 @@
 """Splits of one data set into training, validation and test."""
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,8 +10,7 @@ from torch import Tensor
 from metatrain.errors import MetatrainError
 
 
-@dataclass(frozen=True, eq=False)
-class Split:
+class Split(NamedTuple):
     """Which systems belong to which part; ascending, disjoint, together all of them."""
 
     training: Tensor

@@ -12,7 +12,7 @@ from metatrain.data.columns import Columns
 from metatrain.data.frames import Column, Frames
 from metatrain.data.target import Target
 from metatrain.evaluation.predict import Predictions, Predictor
-from metatrain.metrics import ErrorSums
+from metatrain.metrics import ErrorSums, gradient_name
 
 
 def errors_of(
@@ -29,9 +29,11 @@ def errors_of(
             size = columns.num_atoms.unsqueeze(1) if is_extensive else 1
             errors.add(name, values / size, labels / size)
         if target.has_forces and name in columns.forces:
-            errors.add(f"{name} forces", predictions.forces[name], columns.forces[name])
+            of = gradient_name(name, "forces")
+            errors.add(of, predictions.forces[name], columns.forces[name])
         if target.has_stress and name in columns.stress:
-            errors.add(f"{name} stress", predictions.stress[name], columns.stress[name])
+            of = gradient_name(name, "stress")
+            errors.add(of, predictions.stress[name], columns.stress[name])
 
 
 @dataclass
@@ -66,18 +68,16 @@ def with_predictions(
     """Systems as read with predictions beside what the file had."""
     system, atom = {}, {}
     for name, target in targets.items():
-        # as every reader of extxyz expects it; further energies say whose forces they are
-        prefix = "" if name == "energy" else f"{name}_"
         values = predictions.values[name].squeeze(1).numpy()
         (atom if target.is_per_atom else system)[name] = _everywhere(values, len(frames))
         if target.has_forces:
             forces = predictions.forces[name].numpy()
-            atom[f"{prefix}forces"] = _everywhere(forces, len(frames))
+            atom[gradient_name(name, "forces").replace(" ", "_")] = _everywhere(forces, len(frames))
         if target.has_stress:
             stress = predictions.stress[name]
             is_known = ~stress.isnan().any(dim=(1, 2)).numpy()
             if is_known.any():
-                system[f"{prefix}stress"] = Column(stress.numpy(), is_known)
+                system[gradient_name(name, "stress").replace(" ", "_")] = Column(stress.numpy(), is_known)
     return dataclasses.replace(
         frames,
         system_data=_beside(system, frames.system_data, frames.system_results),

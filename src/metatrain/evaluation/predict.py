@@ -83,7 +83,8 @@ class Predictor:
 
     def _batch(self, columns: Columns) -> Predictions:
         needs_gradient = any(target.gradients for target in self.targets.values())
-        positions = columns.positions.to(device=self.device, dtype=self.dtype)
+        # a tensor of its own: the columns' must not require gradients
+        positions = columns.positions.to(device=self.device, dtype=self.dtype).detach()
         positions.requires_grad_(needs_gradient)
         identity = torch.eye(3, device=self.device, dtype=self.dtype)
         strain = identity.repeat(len(columns), 1, 1).requires_grad_(needs_gradient)

@@ -1,7 +1,6 @@
 """The options file as text: YAML, lines of keys, overrides, interpolation."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from metatrain.errors import MetatrainError
 from metatrain.options.mistakes import Origin, Place, dotted
 
 _MERGE_TAG = "tag:yaml.org,2002:merge"
-_MISSING = "???"
 
 # What the YAML library says, and the same for somebody who is not writing a YAML library.
 _YAML_PROBLEMS = {
@@ -63,15 +61,15 @@ class Document:
         :param background: values that interpolations may refer to although the file does
             not give them: the defaults
         """
+        given = self.unresolved()
+        whole = _filled(given, escaped(background or {}))
         try:
-            if background is None:
-                values = OmegaConf.to_container(self.content, resolve=True, throw_on_missing=True)
-            else:
-                merged = OmegaConf.merge(OmegaConf.create(background), self.content)
-                values = OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)
+            values = OmegaConf.to_container(
+                OmegaConf.create(whole), resolve=True, throw_on_missing=True
+            )
         except OmegaConfBaseException as error:
             raise _bad_interpolation(self.place.origin, error) from error
-        return _only_given(values, self.unresolved(), self.place)
+        return _only_given(values, given)
 
     def unresolved(self) -> Any:
         """The values as plain containers, interpolations as they stand."""
@@ -99,14 +97,14 @@ def read_document(path: str | Path, overrides: list[str] | None = None) -> Docum
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
         if tree is None:
             raise MetatrainError(f"{file}: the file is empty; it must hold options")
+        if not isinstance(tree, yaml.CollectionNode):
+            raise MetatrainError(f"{file}: found text, expected a mapping such as 'seed: 1'")
         _record_lines(tree, Place(origin), ())
         content = OmegaConf.create(text)
     except yaml.YAMLError as error:
         raise _bad_yaml(file, text, error) from error
     except OmegaConfBaseException as error:
         raise _bad_interpolation(origin, error) from error
-    if not isinstance(tree, yaml.CollectionNode):
-        raise MetatrainError(f"{file}: found text, expected a mapping such as 'seed: 1'")
     assert isinstance(content, DictConfig | ListConfig)
     for override in overrides or []:
         _apply_override(content, override, origin)
@@ -225,10 +223,16 @@ def _apply_override(content: DictConfig | ListConfig, override: str, origin: Ori
     origin.overrides[dotted(key)] = override
 
 
-def _only_given(values: Any, given: Any, place: Place) -> Any:
+def _filled(given: Any, background: Any) -> Any:
+    """The values given, and those of ``background`` where none is."""
+    if not isinstance(given, dict) or not isinstance(background, dict):
+        return given
+    both = {key: _filled(given[key], background[key]) for key in given if key in background}
+    return background | given | both
+
+
+def _only_given(values: Any, given: Any) -> Any:
     """The part of ``values`` whose keys are in ``given``."""
-    if given == _MISSING:
-        raise place.mistake(f"is {_MISSING!r}: a value must be given")
-    if not isinstance(values, Mapping) or not isinstance(given, Mapping):
+    if not isinstance(values, dict) or not isinstance(given, dict):
         return values
-    return {key: _only_given(values[key], given[key], place / key) for key in given}
+    return {key: _only_given(values[key], given[key]) for key in given}

@@ -41,7 +41,7 @@ class Loop:
     that a run that goes on from a checkpoint repeats what an unbroken run would have done.
 
     :param model: on its device, in its precision
-    :param hypers: the trainer's options, with a seed
+    :param hypers: the trainer's options
     :param objective: the loss
     :param data: training and validation set with standardized labels
     :param optimizer: of the model's trainable parameters
@@ -73,8 +73,8 @@ class Loop:
         self.progress = Progress()
         self.best_weights: Weights | None = None
         self.names = MetricNames.of(model.dataset_info)
-        assert hypers.seed is not None
-        self.seed = hypers.seed
+        # the hub fills in the seed; elsewhere torch's own does
+        self.seed = torch.initial_seed() if hypers.seed is None else hypers.seed
         self.random_state = torch.get_rng_state()
 
     def run(self, checkpoint_dir: Path, save: Callable[[Path], None], log: LogSession) -> None:
@@ -232,7 +232,7 @@ class Loop:
                     self.model, batch.graph, self.objective.targets, is_training=False
                 )
                 loss = self.objective.loss(predictions, batch)
-                total += float(loss) * batch.graph.cells.shape[0]
+                total += loss.item() * batch.graph.cells.shape[0]
                 self.objective.add_errors(errors, predictions, batch)
         return total / len(data), errors
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from metatrain.data.batches import Batch
 from metatrain.data.target import Target
 from metatrain.losses import LossTerm
-from metatrain.metrics import ErrorSums
+from metatrain.metrics import ErrorSums, gradient_name
 from metatrain.nn.graph import Graph
 
 
@@ -159,7 +159,7 @@ class Objective:
             errors.add(name, prediction.values * scale, batch.values[name] * scale)
             if prediction.forces is not None:
                 forces = batch.forces[name] * scale
-                errors.add(f"{name} forces", prediction.forces * scale, forces)
+                errors.add(gradient_name(name, "forces"), prediction.forces * scale, forces)
             if prediction.strain is not None:
                 # Labels are derivatives per atom: back to (dE/dstrain) / volume.
                 volumes = torch.linalg.det(batch.graph.cells.double()).abs()
@@ -167,4 +167,4 @@ class Objective:
                 factor = density.reshape(-1, 1, 1) * scale
                 stress = batch.stress[name]
                 stress = torch.where(stress.isnan(), stress, stress * factor)
-                errors.add(f"{name} stress", prediction.strain * factor, stress)
+                errors.add(gradient_name(name, "stress"), prediction.strain * factor, stress)

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from metatrain import plugins
 from metatrain.data.frames import Frames
-from metatrain.errors import MetatrainError
+from metatrain.data.suffixes import plugin_for
 
 
 class Reader(ABC):
@@ -34,24 +33,5 @@ def find(path: str | Path, reader: str | None, where: str) -> Reader:
     :param reader: name of the reader plug-in; ``None`` lets the suffix decide
     :param where: what names the file in the options, for messages
     """
-    if reader is not None:
-        return _load(reader, where)
-    name = Path(path).name
-    claims = {
-        suffix: candidate
-        for candidate in (_load(known, where) for known in plugins.installed("readers"))
-        for suffix in candidate.suffixes
-    }
-    fitting = [suffix for suffix in claims if name.endswith(suffix)]
-    if not fitting:
-        known = ", ".join(sorted(claims))
-        raise MetatrainError(
-            f"{where}: no reader claims the suffix of {name!r}; known are {known}; "
-            "if ASE reads the file, say 'reader: ase'."
-        )
-    return claims[max(fitting, key=len)]
-
-
-def _load(name: str, where: str) -> Reader:
-    reader: Reader = plugins.load("readers", name, where)()
-    return reader
+    found: Reader = plugin_for("readers", path, reader, where)
+    return found

@@ -89,9 +89,9 @@ def _read_chunk(systems: Iterator[ase.Atoms], path: Path, first: int) -> list[Fr
 
 def _reason(error: Exception) -> str:
     message = " ".join(str(error).split()).removeprefix("ase.io.extxyz: ").rstrip(".")
-    if isinstance(error, KeyError):
-        message = f"unknown name {message}"
-    return message[:200] or type(error).__name__
+    if not isinstance(error, ValueError | OSError):
+        message = f"{type(error).__name__} {message}"
+    return message[:200]
 
 
 def _systems(path: Path) -> Iterator[ase.Atoms]:

@@ -5,9 +5,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from metatrain import plugins
 from metatrain.data.frames import Frames
-from metatrain.errors import MetatrainError
+from metatrain.data.suffixes import plugin_for
 
 
 class FramesFile(Protocol):
@@ -37,23 +36,5 @@ def find(path: str | Path, writer: str | None, where: str) -> Writer:
     :param writer: name of the writer plug-in; ``None`` lets the suffix decide
     :param where: what names the file in the options, for messages
     """
-    if writer is not None:
-        return _load(writer, where)
-    name = Path(path).name
-    claims = {
-        suffix: candidate
-        for candidate in (_load(known, where) for known in plugins.installed("writers"))
-        for suffix in candidate.suffixes
-    }
-    fitting = [suffix for suffix in claims if name.endswith(suffix)]
-    if not fitting:
-        known = ", ".join(sorted(claims))
-        raise MetatrainError(
-            f"{where}: no writer claims the suffix of {name!r}; known are {known}."
-        )
-    return claims[max(fitting, key=len)]
-
-
-def _load(name: str, where: str) -> Writer:
-    writer: Writer = plugins.load("writers", name, where)()
-    return writer
+    found: Writer = plugin_for("writers", path, writer, where)
+    return found

@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TextIO
@@ -26,6 +26,7 @@ from metatrain.errors import MetatrainError
 TYPE_LETTERS = {"f": "R", "i": "I", "u": "I", "b": "L"}
 # ASE reads these, nine numbers each, column by column
 MATRIX_KEYS = ("stress", "virial")
+MATRIX_SIZE = 9
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class ExtxyzWriter(Writer):
     suffixes: ClassVar[tuple[str, ...]] = (".xyz", ".extxyz")
 
     @contextlib.contextmanager
-    def open(self, path: Path) -> Iterator[FramesFile]:
+    def open(self, path: Path) -> Generator[FramesFile]:
         """A file under a temporary name, renamed to ``path`` when all is written."""
         path = Path(path)
         try:
@@ -119,7 +120,7 @@ def _comment(
 def _value(key: str, value: Any) -> str:
     if key in MATRIX_KEYS and np.shape(value) == (6,):
         value = voigt_6_to_full_3x3_stress(value)
-    if key in MATRIX_KEYS and np.size(value) == 9:  # noqa: PLR2004
+    if key in MATRIX_KEYS and np.size(value) == MATRIX_SIZE:
         return f'"{_numbers(np.reshape(value, (3, 3)).T)}"'
     if isinstance(value, bool | int | float | np.number | np.bool_):
         return _entry(np.asarray(value).item())
@@ -128,7 +129,11 @@ def _value(key: str, value: Any) -> str:
     if isinstance(value, str) and _reads_back(value):
         return _quoted(value)
     plain = value.tolist() if isinstance(value, np.ndarray) else value
-    return _quoted("_JSON " + json.dumps(plain, default=str))
+    return _quoted("_JSON " + json.dumps(plain, default=_jsonable))
+
+
+def _jsonable(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)
 
 
 def _is_plain_list(value: Any) -> bool:

@@ -1,0 +1,49 @@
+"""Molecular dynamics with an exported model: two picoseconds of ethanol at constant energy.
+
+Run it from the folder with ``model.pt``; nothing of metatrain is imported.
+"""
+
+import argparse
+from pathlib import Path
+
+import ase.io
+import numpy as np
+from ase import units
+from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary, ZeroRotation
+from ase.md.verlet import VelocityVerlet
+from metatomic_ase import MetatomicCalculator
+
+HERE = Path(__file__).parent
+
+arguments = argparse.ArgumentParser(description=__doc__)
+arguments.add_argument("--model", default="model.pt", help="exported model")
+arguments.add_argument("--picoseconds", type=float, default=2.0, help="length of the run")
+given = arguments.parse_args()
+
+atoms = ase.io.read(HERE / "ethanol.xyz", index=0)
+atoms.calc = MetatomicCalculator(given.model)
+
+# twice the temperature: half of it becomes potential energy
+random = np.random.default_rng(0)
+MaxwellBoltzmannDistribution(atoms, temperature_K=600, rng=random)
+Stationary(atoms)
+ZeroRotation(atoms)
+
+energies, temperatures = [], []
+
+
+def record() -> None:
+    """Total energy per atom, in meV, and temperature, after a step."""
+    energies.append(1000 * atoms.get_total_energy() / len(atoms))
+    temperatures.append(atoms.get_temperature())
+
+
+dynamics = VelocityVerlet(atoms, timestep=0.5 * units.fs)
+dynamics.attach(record, interval=10)
+dynamics.run(round(given.picoseconds * 1000 / 0.5))
+
+times = np.linspace(0.0, given.picoseconds, len(energies))
+drift = np.polyfit(times, energies, 1)[0] * given.picoseconds
+print(f"temperature: {np.mean(temperatures):.0f} K on average")
+print(f"drift of the total energy: {drift:.3f} meV/atom over {given.picoseconds:g} ps")
+print(f"its fluctuation: {np.std(energies):.3f} meV/atom")

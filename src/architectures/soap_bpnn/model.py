@@ -1,0 +1,104 @@
+"""SOAP-BPNN: neural networks on the SOAP power spectrum."""
+
+from typing import Dict, List, Tuple  # noqa: UP035 (TorchScript)
+
+import torch
+from torch import Tensor
+
+from architectures.soap_bpnn.descriptor import (
+    EmbeddedChannels,
+    SphericalExpansion,
+    TypeChannels,
+    power_spectrum,
+)
+from architectures.soap_bpnn.hypers import Hypers
+from architectures.soap_bpnn.networks import atomic_network, readout
+from metatrain.data.target import DatasetInfo
+from metatrain.errors import MetatrainError
+from metatrain.model import GraphModel
+from metatrain.nn import AtomicTypeIndex, Graph, Grouped, group_sizes, neighborhoods
+
+NUM_EMBEDDED_CHANNELS = 4
+"""Channels of the density where types are embedded."""
+
+
+class SoapBpnn(GraphModel):
+    """A Behler-Parrinello network on the SOAP power spectrum of each atom.
+
+    With ``legacy``, each atomic type has its own density channel and its own networks.
+    Without, neighbors enter through an embedding of their type, centers through a
+    factor on each invariant, and all atoms share one network.
+
+    Atoms are treated in the order of their groups (types with ``legacy``, else one
+    group), so that each network gets its rows as one block.
+
+    :param hypers: see :class:`Hypers`
+    :param dataset_info: length unit, atomic types and targets
+    """
+
+    Hypers = Hypers
+
+    def __init__(self, hypers: Hypers, dataset_info: DatasetInfo) -> None:
+        super().__init__(hypers, dataset_info)
+        unknown = sorted(set(hypers.heads) - set(dataset_info.targets))
+        if unknown:
+            raise MetatrainError(
+                f"architecture.model.heads: {unknown[0]!r} is no target; "
+                f"the targets are {sorted(dataset_info.targets)}."
+            )
+        num_types = len(dataset_info.atomic_types)
+        self.cutoff = hypers.soap.cutoff.radius
+        self.type_index = AtomicTypeIndex(dataset_info.atomic_types)
+        if hypers.legacy:
+            self.expansion = SphericalExpansion(hypers.soap, TypeChannels(num_types))
+        else:
+            channels = EmbeddedChannels(num_types, NUM_EMBEDDED_CHANNELS)
+            self.expansion = SphericalExpansion(hypers.soap, channels)
+        num_features = sum(count**2 for count in self.expansion.num_columns)
+        self.center_encoding = (
+            None if hypers.legacy else torch.nn.Embedding(num_types, num_features)
+        )
+        self.num_groups = num_types if hypers.legacy else 1
+        self.networks = Grouped(
+            atomic_network(num_features, hypers.bpnn) for _ in range(self.num_groups)
+        )
+        if hypers.bpnn.num_hidden_layers > 0:
+            num_features = hypers.bpnn.num_neurons_per_layer
+        self.target_names = list(dataset_info.targets)
+        self.readouts = torch.nn.ModuleList(
+            Grouped(
+                readout(hypers.heads.get(name, "linear"), num_features, target.num_properties)
+                for _ in range(self.num_groups)
+            )
+            for name, target in dataset_info.targets.items()
+        )
+
+    def forward(self, graph: Graph) -> Dict[str, Tensor]:  # noqa: UP006
+        """Values per atom, before scale and baseline.
+
+        :param graph: the systems
+        :return: (N, P) for each target
+        """
+        features, rows, sizes = self.hidden_features(graph)
+        values: Dict[str, Tensor] = {}  # noqa: UP006
+        for k, target_readout in enumerate(self.readouts):
+            values[self.target_names[k]] = target_readout(features, sizes).index_select(0, rows)
+        return values
+
+    @torch.jit.export
+    def hidden_features(self, graph: Graph) -> Tuple[Tensor, Tensor, List[int]]:  # noqa: UP006
+        """What the readouts start from, group by group.
+
+        :return: the features (N, H), for each atom its row there (N,), the group sizes
+        """
+        types = self.type_index(graph.types)  # (N,)
+        groups = types if self.center_encoding is None else torch.zeros_like(types)
+        order = torch.argsort(groups, stable=True)
+        rows = torch.argsort(order)
+        pairs = neighborhoods(graph.centers, rows)
+        neighbor_types = types.index_select(0, graph.neighbors)  # (E,)
+        invariants = power_spectrum(self.expansion(graph.vectors, neighbor_types, pairs))  # (N, F)
+        if self.center_encoding is not None:
+            invariants = invariants * self.center_encoding(types.index_select(0, order))
+        sizes = group_sizes(groups, self.num_groups)
+        return self.networks(invariants, sizes), rows, sizes

@@ -1,0 +1,95 @@
+"""Cubic Hermite splines through tabulated functions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class HermiteTable:
+    """Values and derivatives of K functions at equidistant points on [0, end].
+
+    :param values: (X, K)
+    :param derivatives: (X, K) [1 / length]
+    :param spacing: distance between two points [length]
+    """
+
+    values: Array
+    derivatives: Array
+    spacing: float
+
+    @classmethod
+    def of(
+        cls, functions: Callable[[Array], tuple[Array, Array]], end: float, num_points: int
+    ) -> "HermiteTable":
+        """The table of functions that return their values and derivatives."""
+        values, derivatives = functions(np.linspace(0.0, end, num_points))
+        return cls(values, derivatives, end / (num_points - 1))
+
+    def mean_error(self, functions: Callable[[Array], tuple[Array, Array]]) -> float:
+        """Mean absolute error of the spline in the middle of the intervals."""
+        left, right = self.values[:-1], self.values[1:]
+        slopes = self.derivatives[:-1] - self.derivatives[1:]
+        spline = (left + right) / 2 + slopes * (self.spacing / 8)
+        exact, _ = functions((np.arange(len(left)) + 0.5) * self.spacing)
+        return float(np.abs(spline - exact).mean())
+
+
+class CubicHermiteSpline(torch.nn.Module):
+    """K functions of the distance, read from a table by cubic Hermite interpolation.
+
+    The table is rounded to float32 whatever the model computes in, so that a model is
+    the same function after it has been cast to float64.
+
+    :param table: the functions on [0, end]; beyond, they keep their value at the end
+    """
+
+    def __init__(self, table: HermiteTable) -> None:
+        super().__init__()
+        # One row of zeros is the right neighbor of the last point, at weight zero.
+        padding = ((0, 1), (0, 0))
+        self.values: Tensor
+        self.derivatives: Tensor
+        self.spacing: Tensor
+        self.register_buffer("values", _rounded(np.pad(table.values, padding)))
+        self.register_buffer("derivatives", _rounded(np.pad(table.derivatives, padding)))
+        self.register_buffer("spacing", _rounded(table.spacing))
+
+    def forward(self, distances: Tensor) -> Tensor:
+        """The functions at each distance.
+
+        :param distances: (E,) [length]
+        :return: (E, K)
+        """
+        last = self.values.shape[0] - 2
+        end = last * self.spacing
+        inside = torch.minimum(distances, end)
+        interval = (inside.detach() / self.spacing).floor()
+        position = ((inside - interval * self.spacing) / self.spacing).unsqueeze(1)  # (E, 1)
+        rows = self._coefficients().index_select(0, interval.long())  # (E, 4 K)
+        c0, c1, c2, c3 = rows.chunk(4, dim=1)
+        cubic = torch.addcmul(c2, position, c3)
+        return torch.addcmul(c0, position, torch.addcmul(c1, position, cubic))
+
+    def _coefficients(self) -> Tensor:
+        """Coefficients of the cubic in each interval, in powers of its coordinate t in [0, 1].
+
+        :return: (X, 4 K), the constant terms first
+        """
+        left, right = self.values[:-1], self.values[1:]
+        slopes = self.derivatives * self.spacing
+        left_slope, right_slope = slopes[:-1], slopes[1:]
+        rise = right - left
+        quadratic = 3.0 * rise - 2.0 * left_slope - right_slope
+        cubic = left_slope + right_slope - 2.0 * rise
+        return torch.cat([left, left_slope, quadratic, cubic], dim=1)
+
+
+def _rounded(numbers: Array | float) -> Tensor:
+    return torch.as_tensor(numbers, dtype=torch.float32).to(torch.get_default_dtype())

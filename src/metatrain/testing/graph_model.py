@@ -1,0 +1,109 @@
+"""Tests of what is special about graph models: scripting, tracing, exact restarts."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from metatrain.data.batches import BatchColumns
+from metatrain.data.neighbor_lists import find_pairs
+from metatrain.nn.graph import Graph
+from metatrain.testing import systems
+from metatrain.testing.architecture import ENERGY, ArchitectureTests, assert_close
+from metatrain.training.step import predict
+
+
+class GraphModelTests(ArchitectureTests):
+    """What every :class:`metatrain.model.GraphModel` fulfils, beside the rest."""
+
+    def graph(self, dtype: torch.dtype = torch.float64) -> Graph:
+        """All test systems as one graph."""
+        columns = systems.columns_of(systems.everything())
+        pairs = find_pairs(columns, self.new_model().cutoff)
+        batches = BatchColumns(columns, pairs, dtype=dtype, device=torch.device("cpu"))
+        return batches.batch(torch.arange(len(columns))).graph
+
+    def test_scripted_gives_what_eager_gives(self) -> None:
+        model, graph = self.new_model(), self.graph()
+        scripted = torch.jit.script(model)
+        # TorchScript optimizes code in its second and third run
+        for _ in range(3):
+            self._check_same(scripted, model, graph)
+
+    def test_traced_gives_what_eager_gives(self) -> None:
+        model, graph = self.new_model(), self.graph()
+
+        def of_tensors(*tensors: Tensor) -> dict[str, Tensor]:
+            return model(Graph(*tensors))
+
+        traced = make_fx(of_tensors)(*graph)
+        self._check_same(lambda graph: traced(*graph), model, graph)
+
+    def _check_same(self, other: Any, model: Any, graph: Graph) -> None:
+        """Values and their derivatives by the pair vectors are equal."""
+        results = []
+        for function in (other, model):
+            vectors = graph.vectors.clone().requires_grad_()
+            values = function(graph._replace(vectors=vectors))["energy"]
+            (gradient,) = torch.autograd.grad(values.sum(), vectors)
+            results.append((values.detach(), gradient))
+        for found, expected in zip(*results, strict=True):
+            assert_close(found, expected)
+
+    def test_training_sees_what_the_exported_model_computes(self) -> None:
+        model, graph = self.new_model(), self.graph()
+        found = predict(model, graph, {"energy": ENERGY}, is_training=False)["energy"]
+        exported = self.predict(systems.everything(), model.export())
+        num_atoms = torch.bincount(graph.system)
+        assert_close(found.values.squeeze(1) * num_atoms, exported.values["energy"].squeeze(1))
+        assert found.forces is not None
+        assert found.strain is not None
+        assert_close(found.forces, exported.forces["energy"])
+        volumes = torch.linalg.det(graph.cells[1]).abs()
+        assert_close(found.strain[1] * num_atoms[1] / volumes, exported.stress["energy"][1])
+
+    def test_a_restarted_training_ends_as_the_unbroken_one(self, tmp_path: Path) -> None:
+        hypers = {
+            "num_epochs": 3,
+            "batch_size": 2,
+            "ema_decay": 0.9,
+            "seed": 3,
+            "loggers": [f"{__name__}:KeepFirstCheckpoint"],
+            **self.training_hypers,
+        }
+        unbroken, trainer = self.trained(tmp_path, hypers)
+        first = tmp_path / "first.ckpt"
+        model = self.plugin.model_class.load_checkpoint(first).restart(self.info)
+        resumed = self.plugin.trainer_class.load_checkpoint(first, trainer.hypers)
+        data = self.dataset()
+        resumed.train(model, [torch.device("cpu")], [data], [data], tmp_path / "resumed")
+        for name, weight in unbroken.state_dict().items():
+            assert torch.equal(weight, model.state_dict()[name]), name
+
+
+@dataclass(frozen=True)
+class KeepFirstCheckpoint:
+    """A logger that keeps the checkpoint of the first epoch as ``first.ckpt``."""
+
+    def __call__(self, directory: Path) -> "KeepFirstCheckpoint.Session":
+        """Start with the checkpoints of this folder."""
+        return self.Session(directory)
+
+    @dataclass
+    class Session:
+        """The run whose checkpoint is kept."""
+
+        directory: Path
+
+        def log(self, step: int, metrics: dict[str, float]) -> None:  # noqa: ARG002
+            """Keep what the epoch before has saved."""
+            last = self.directory / "last.ckpt"
+            if step == 2 and last.exists():
+                shutil.copy(last, self.directory / "first.ckpt")
+
+        def close(self) -> None:
+            """Nothing is open."""
