@@ -56,11 +56,14 @@ def install(tmp_path, monkeypatch):
 
 def message_of(kind, name):
     with pytest.raises(MetatrainError) as caught:
-        if kind == "architectures":
-            plugins.load_architecture(name, "architecture.name")
-        else:
-            plugins.load(kind, name, "loss")
+        plugins.load(kind, name, "loss")
     assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def complaint_about(architecture):
+    with pytest.raises(MetatrainError) as caught:
+        plugins.load_architecture(architecture, "architecture.name")
     return str(caught.value)
 
 
@@ -85,6 +88,10 @@ def test_an_unknown_name_is_answered_with_the_nearest_and_what_is_installed(inst
     message = message_of("losses", "smoth")
     assert message.startswith("loss: 'smoth' is not installed; did you mean 'smooth'? installed: ")
     assert {"rough", "smooth"} <= set(message.split("installed: ")[1].split(", "))
+
+
+def test_what_is_no_name_is_refused():
+    assert message_of("losses", 5) == "loss: found 5, expected the name of a plug-in"
 
 
 def test_two_packages_of_the_same_name_are_told_apart(install):
@@ -159,7 +166,7 @@ def test_everything_that_an_architecture_lacks_is_listed_at_once(install):
         __authors__ = ["Ada"]
     """
     install("ada", "architectures", "net = ada", source)
-    assert message_of("architectures", "net") == (
+    assert complaint_about("net") == (
         "architecture.name: 'net' of package 'ada' is not a complete architecture: "
         "__maintainers__ is missing; "
         '__authors__ is not a list of ("Name <email>", "@handle"); '

@@ -58,7 +58,7 @@ def test_a_wrong_unit_is_explained(unit, quantity, message):
 
 
 def test_units_of_different_quantities_do_not_convert():
-    with pytest.raises(MetatrainError, match="^a.b: 'eV' cannot be converted into 'angstrom'"):
+    with pytest.raises(MetatrainError, match=r"^a.b: 'eV' cannot be converted into 'angstrom'"):
         units.conversion_factor("eV", "angstrom", "a.b")
 
 

@@ -120,6 +120,8 @@ def load_architecture(name: str, where: str) -> Architecture:
 
 def _find(kind: str, name: str, where: str) -> tuple[Any, str, str]:
     """The plug-in, the package it comes from, and the version of that package."""
+    if not isinstance(name, str) or not name:
+        raise MetatrainError(f"{where}: found {name!r}, expected the name of a plug-in")
     entry = _entry_point(kind, name, where)
     if entry is not None:
         thing = _import(entry.value, name, where, entry.dist)
@@ -160,7 +162,7 @@ def _import(path: str, name: str, where: str, dist: Distribution | None) -> Any:
             thing = _attribute_or_submodule(thing, part)
     # A plug-in is foreign code: whatever it raises while it is imported, its name, its
     # package and the reason in one line serve the user best.
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         _blame_import(error, name, where, dist)
     return thing
 
@@ -221,7 +223,7 @@ def _gaps_in_contract(module: Any) -> list[str]:
     ]
     for name in ("__authors__", "__maintainers__"):
         if hasattr(module, name) and not _are_people(getattr(module, name)):
-            gaps.append(f'{name} is not a list of ("Name <email>", "@handle")')
+            gaps += [f'{name} is not a list of ("Name <email>", "@handle")']
     for name, contract in (("__model__", _MODEL_CONTRACT), ("__trainer__", _TRAINER_CONTRACT)):
         if hasattr(module, name):
             gaps += _gaps_in_class(name, getattr(module, name), contract)

@@ -35,7 +35,7 @@ def conversion_factor(found: str, wanted: str, where: str) -> float:
     :param where: key of ``found`` in the options file, for messages
     """
     for unit in (found, wanted):
-        _check_known(unit, where)
+        _check_known(unit, "", where)
     if found == wanted:
         return 1.0
     try:
@@ -54,7 +54,7 @@ def check_unit(unit: str, quantity: str, where: str) -> None:
     :param quantity: what is measured; of an unlisted one, any existing unit will do
     :param where: key of the unit in the options file, for messages
     """
-    _check_known(unit, where)
+    _check_known(unit, quantity, where)
     if quantity not in _UNITS_OF:
         return
     allowed = _UNITS_OF[quantity]
@@ -86,15 +86,16 @@ def handy(unit: str) -> tuple[float, str]:
     return _HANDY.get(short, (1.0, unit))
 
 
-def _check_known(unit: str, where: str) -> None:
-    """Refuse what is no unit at all."""
+def _check_known(unit: str, quantity: str, where: str) -> None:
+    """Refuse what is no unit at all, with examples for the quantity or for all."""
+    examples = _UNITS_OF.get(quantity) or tuple(units[0] for units in _UNITS_OF.values())
     try:
         unit_conversion_factor(unit, unit)
     except (RuntimeError, ValueError) as error:
-        suggestion = did_you_mean(unit, _COMMON_UNITS)
+        suggestion = did_you_mean(unit, _UNITS_OF.get(quantity, _COMMON_UNITS))
         raise MetatrainError(
             f"{where}: {unit!r} is no known unit{suggestion or ';'} "
-            f"known are {_listed(_COMMON_UNITS)} and products, quotients and powers of them"
+            f"known are {_listed(examples)} and more"
         ) from error
 
 

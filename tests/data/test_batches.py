@@ -67,6 +67,13 @@ def test_a_batch_of_single_atoms_has_no_pairs(batches):
     assert graph.system.tolist() == [0, 1]
 
 
+def test_a_data_set_may_be_empty(columns):
+    nothing = columns.select([])
+    pairs = find_pairs(nothing, CUTOFF)
+    assert len(BatchColumns(nothing, pairs, torch.float64, torch.device("cpu"))) == 0
+    assert nothing.atomic_types() == []
+
+
 def test_numbers_have_the_precision_of_the_network(columns):
     pairs = find_pairs(columns, CUTOFF)
     batches = BatchColumns(columns, pairs, torch.float32, torch.device("cpu"))

@@ -18,7 +18,7 @@ def read(path):
     return frames
 
 
-def write(path, *chunks):
+def write(path, chunks):
     with ExtxyzWriter().open(path) as file:
         for frames in chunks:
             file.write(frames)
@@ -38,7 +38,7 @@ def assert_same(first, second):
 
 
 def assert_unchanged(path, tmp_path):
-    write(tmp_path / "copy.xyz", read(path))
+    write(tmp_path / "copy.xyz", [read(path)])
     assert_same(read(path), read(tmp_path / "copy.xyz"))
 
 
@@ -91,7 +91,7 @@ def test_constraints_and_results_of_other_formats_are_written(tmp_path):
     stress = np.arange(6.0)
     atoms.calc = SinglePointCalculator(atoms, energy=-1.5, stress=stress)
     ase.io.write(tmp_path / "a.traj", atoms)
-    write(tmp_path / "a.xyz", read(tmp_path / "a.traj"))
+    write(tmp_path / "a.xyz", [read(tmp_path / "a.traj")])
     copy = ase.io.read(tmp_path / "a.xyz")
     assert copy.constraints[0].index.tolist() == [1]
     assert copy.calc.results["energy"] == -1.5
@@ -100,16 +100,20 @@ def test_constraints_and_results_of_other_formats_are_written(tmp_path):
 
 def test_chunks_follow_each_other(files, tmp_path):
     frames = read(files / "mptrj.xyz")
-    write(tmp_path / "a.xyz", frames.select(np.arange(2)), frames.select(np.arange(2, 6)))
+    write(tmp_path / "a.xyz", [frames.select(np.arange(2)), frames.select(np.arange(2, 6))])
     assert_same(frames, read(tmp_path / "a.xyz"))
+
+
+def interrupted_after(frames):
+    yield frames
+    raise KeyboardInterrupt
 
 
 def test_a_file_appears_only_when_all_is_written(files, tmp_path):
     frames = read(files / "mptrj.xyz")
     (tmp_path / "a.xyz").write_text("old")
-    with pytest.raises(KeyboardInterrupt), ExtxyzWriter().open(tmp_path / "a.xyz") as file:
-        file.write(frames)
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "a.xyz", interrupted_after(frames))
     assert [path.name for path in tmp_path.iterdir()] == ["a.xyz"]
     assert (tmp_path / "a.xyz").read_text() == "old"
 
@@ -127,7 +131,7 @@ def test_text_with_blanks_per_atom_is_refused(files, tmp_path):
         values=np.array(["a b"] * 4, dtype=object),
     )
     with pytest.raises(MetatrainError, match="'label' holds text with blanks"):
-        write(tmp_path / "a.xyz", dataclasses.replace(frames, atom_data={"label": column}))
+        write(tmp_path / "a.xyz", [dataclasses.replace(frames, atom_data={"label": column})])
 
 
 def test_the_suffix_decides_on_the_writer():

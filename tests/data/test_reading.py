@@ -140,6 +140,14 @@ def test_files_of_different_length_are_refused_with_their_lengths(write_file, en
     assert "labels.xyz has 3 systems" in message
 
 
+@pytest.mark.parametrize("other", ["1\nenergy=2\nHe 0 0 0\n", "2\nenergy=2\nH 0 0 0\nH 0 0 1\n"])
+def test_labels_of_other_systems_are_refused(write_file, energy_source, other):
+    systems = write_file("1\n\nH 0 0 0\n" * 2, "systems.xyz")
+    labels = write_file("1\nenergy=1\nH 0 0 0\n" + other, "labels.xyz")
+    message = message_of(energy_source(labels, systems=systems))
+    assert "labels.xyz, system 1: has other atoms" in message
+
+
 def test_lengths_energies_forces_and_stress_are_converted_together(files, energy_source):
     source = energy_source(files / "mptrj.xyz", forces="forces", stress="stress")
     before = read_columns(source)

@@ -29,7 +29,7 @@ def test_a_small_fraction_gives_one_system_and_none_gives_none():
 
 
 def test_fractions_that_leave_nothing_to_train_on_are_refused_with_the_numbers():
-    with pytest.raises(MetatrainError, match="of 2 systems, 1 go to validation.* and 1 to test"):
+    with pytest.raises(MetatrainError, match=r"of 2 systems, 1 go to validation.* and 1 to test"):
         split_randomly(2, validation=0.1, test=0.1, seed=0)
 
 

@@ -22,6 +22,7 @@ def folder(tmp_path, monkeypatch):
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-package\nVersion: 1.2\n")
     (info / "entry_points.txt").write_text(ENTRY_POINTS)
     monkeypatch.syspath_prepend(str(site))
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
     work = tmp_path / "work"
     work.mkdir()
     (work / "water.xyz").write_text("1\n\nH 0 0 0\n")

@@ -1,7 +1,5 @@
 """What may be written in an options file, and what it means."""
 
-import os
-
 import pytest
 
 from metatrain.options import Fraction, Rows, parse_evaluation
@@ -158,7 +156,7 @@ def test_the_test_set_is_empty_by_default(read):
 
 def test_a_path_may_begin_with_the_home_folder(read, folder, monkeypatch):
     monkeypatch.setenv("HOME", str(folder))
-    assert training(read, "~/water.xyz").systems.read_from == os.path.join(folder, "water.xyz")
+    assert training(read, "~/water.xyz").systems.read_from == str(folder / "water.xyz")
 
 
 def test_an_evaluation_needs_no_targets(folder):

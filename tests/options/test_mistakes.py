@@ -46,14 +46,12 @@ def replaced(old, new):
         (
             "num_epochs",
             "num_epoch",
-            "options.yaml, line 7: architecture.training.num_epoch: unknown option; did you mean "
-            "'num_epochs'? allowed: batch_size, num_epochs, learning_rate, betas, loss, seed",
+            "options.yaml, line 7: architecture.training.num_epoch: unknown option; did you mean 'num_epochs'? allowed: batch_size, num_epochs, learning_rate, betas, loss, seed",
         ),
         (
             "radius: 4",
             "radus: 4",
-            "options.yaml, line 5: architecture.model.cutoff.radus: unknown option; "
-            "did you mean 'radius'? allowed: radius, width",
+            "options.yaml, line 5: architecture.model.cutoff.radus: unknown option; did you mean 'radius'? allowed: radius, width",
         ),
         (
             "  name: toy",
@@ -87,7 +85,11 @@ def replaced(old, new):
         ("num_epochs: 5", "betas: [0.1]", "betas: found [0.1], expected a list of 2 numbers"),
         ("num_epochs: 5", "seed: x", "seed: found 'x', expected a whole number or null"),
         ("cutoff: {radius: 4}", "legacy: 2", "legacy: found 2, expected true or false"),
-        ("cutoff: {radius: 4}", "activation: on", "activation: found true, expected text"),
+        (
+            "cutoff: {radius: 4}",
+            "activation: on",
+            "activation: found true, expected one of 'silu', 'tanh'",
+        ),
         (
             "cutoff: {radius: 4}",
             "cutoff: 4",

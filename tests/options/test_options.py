@@ -38,9 +38,9 @@ def test_an_integer_is_taken_for_a_float_as_a_float(read):
     assert isinstance(model.cutoff.radius, float)
 
 
-def test_the_trainer_completes_its_hypers_from_the_targets(read):
+def test_what_the_trainer_fills_in_from_the_data_stays_as_it_was_written(read):
     _, training = model_and_training(read)
-    assert training.loss == {"energy": {"type": "mse", "of": ["positions", "strain"]}}
+    assert training.loss == "mse"
 
 
 def test_the_options_of_the_file_are_typed(read):

@@ -59,11 +59,7 @@ class Trainer:
     def complete_hypers(cls, hypers, targets):
         """Write out the loss of each target."""
         if isinstance(hypers.loss, str):
-            gradients = {name: list(target.gradients) for name, target in targets.items()}
-            return replace(
-                hypers,
-                loss={name: {"type": hypers.loss, "of": of} for name, of in gradients.items()},
-            )
+            return replace(hypers, loss=dict.fromkeys(targets, hypers.loss))
         if not isinstance(hypers.loss, dict):
             raise MetatrainError(f"loss: found {hypers.loss!r}, expected a name or a mapping")
         for name in hypers.loss:

@@ -4,7 +4,7 @@ A. P. Bartok, R. Kondor, G. Csanyi, "On representing chemical environments", Phy
 87, 184115 (2013).
 """
 
-from typing import List  # noqa: UP035 (TorchScript)
+from typing import List
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from metatrain.nn import (
     fill_slots,
     shifted_cosine,
 )
+
 
 class TypeChannels(torch.nn.Module):
     """One density channel for each atomic type: s_a is one for the neighbor's type, else zero.
@@ -88,7 +89,7 @@ class SphericalExpansion(torch.nn.Module):
         self.channels = channels
         self.num_columns = [channels.num_channels * count for count in self.radial_counts]
 
-    def forward(self, vectors: Tensor, types: Tensor, pairs: Neighborhoods) -> List[Tensor]:  # noqa: UP006
+    def forward(self, vectors: Tensor, types: Tensor, pairs: Neighborhoods) -> List[Tensor]:
         """The coefficients for each l.
 
         :param vectors: (E, 3) from center to neighbor [length]
@@ -103,14 +104,14 @@ class SphericalExpansion(torch.nn.Module):
         angular = fill_slots(angular, pairs.slots, pairs.num_rows * pairs.width)
         angular = angular.view(pairs.num_rows, pairs.width, angular.shape[1]).transpose(1, 2)
         functions = radial.split(self.radial_counts, dim=1)
-        coefficients: List[Tensor] = []  # noqa: UP006
+        coefficients: List[Tensor] = []
         for k, harmonics in enumerate(angular.split(self.angular_counts, dim=1)):
             channels = self.channels(functions[k], types, pairs)  # (N, width, Q_l)
             coefficients.append(torch.bmm(harmonics, channels))
         return coefficients
 
 
-def power_spectrum(coefficients: List[Tensor]) -> Tensor:  # noqa: UP006
+def power_spectrum(coefficients: List[Tensor]) -> Tensor:
     """Invariants: p_(i, l q q') = sum over m of c_(i, l m q) c_(i, l m q').
 
     :param coefficients: for each l (N, 2 l + 1, Q_l)

@@ -53,7 +53,7 @@ class LongRangeHypers:
 
 
 @dataclass(frozen=True)
-class Hypers:
+class SoapBpnnHypers:
     """Options under ``architecture.model``."""
 
     soap: SoapHypers = hyper(SoapHypers, "the descriptor")
@@ -63,7 +63,9 @@ class Hypers:
         "embeddings and all share one network",
     )
     bpnn: BpnnHypers = hyper(BpnnHypers, "the networks")
-    add_lambda_basis: bool = hyper(True, "more basis tensors for tensor targets; no effect on scalars")
+    add_lambda_basis: bool = hyper(
+        True, "more basis tensors for tensor targets; no effect on scalars"
+    )
     heads: dict[str, str] = hyper({}, "per target 'linear' (the default) or 'mlp' (legacy only)")
     zbl: bool = hyper(False, "add the ZBL repulsion at short distances")
     long_range: LongRangeHypers = hyper(LongRangeHypers, "long-range interactions")

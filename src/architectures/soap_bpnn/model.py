@@ -1,6 +1,6 @@
 """SOAP-BPNN: neural networks on the SOAP power spectrum."""
 
-from typing import Dict, List, Tuple  # noqa: UP035 (TorchScript)
+from typing import Dict, List, Tuple
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from architectures.soap_bpnn.descriptor import (
     TypeChannels,
     power_spectrum,
 )
-from architectures.soap_bpnn.hypers import Hypers
+from architectures.soap_bpnn.hypers import SoapBpnnHypers
 from architectures.soap_bpnn.networks import atomic_network, readout
 from metatrain.data.target import DatasetInfo
 from metatrain.errors import MetatrainError
@@ -32,13 +32,13 @@ class SoapBpnn(GraphModel):
     Atoms are treated in the order of their groups (types with ``legacy``, else one
     group), so that each network gets its rows as one block.
 
-    :param hypers: see :class:`Hypers`
+    :param hypers: see :class:`SoapBpnnHypers`
     :param dataset_info: length unit, atomic types and targets
     """
 
-    Hypers = Hypers
+    Hypers = SoapBpnnHypers
 
-    def __init__(self, hypers: Hypers, dataset_info: DatasetInfo) -> None:
+    def __init__(self, hypers: SoapBpnnHypers, dataset_info: DatasetInfo) -> None:
         super().__init__(hypers, dataset_info)
         unknown = sorted(set(hypers.heads) - set(dataset_info.targets))
         if unknown:
@@ -73,20 +73,20 @@ class SoapBpnn(GraphModel):
             for name, target in dataset_info.targets.items()
         )
 
-    def forward(self, graph: Graph) -> Dict[str, Tensor]:  # noqa: UP006
+    def forward(self, graph: Graph) -> Dict[str, Tensor]:
         """Values per atom, before scale and baseline.
 
         :param graph: the systems
         :return: (N, P) for each target
         """
         features, rows, sizes = self.hidden_features(graph)
-        values: Dict[str, Tensor] = {}  # noqa: UP006
+        values: Dict[str, Tensor] = {}
         for k, target_readout in enumerate(self.readouts):
             values[self.target_names[k]] = target_readout(features, sizes).index_select(0, rows)
         return values
 
     @torch.jit.export
-    def hidden_features(self, graph: Graph) -> Tuple[Tensor, Tensor, List[int]]:  # noqa: UP006
+    def hidden_features(self, graph: Graph) -> Tuple[Tensor, Tensor, List[int]]:
         """What the readouts start from, group by group.
 
         :return: the features (N, H), for each atom its row there (N,), the group sizes

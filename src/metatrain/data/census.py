@@ -112,11 +112,13 @@ def _flag(columns: Columns, target: Target, residual: Tensor) -> list[str]:
     systems = torch.nonzero(is_large).squeeze(1)
     if len(systems) == 0:
         return []
-    return [
+    shared, first = _shared_elements(columns, systems), columns.origin.where(int(systems[0]))
+    line = (
         f"  warning: {target.name} of {len(systems)} of {len(columns)} systems is more than "
-        f"{LARGE_RESIDUAL_EV:g} eV/atom from the baseline ({_shared_elements(columns, systems)}; "
-        f"the first is {columns.origin.where(int(systems[0]))}): is it by the same method?"
-    ]
+        f"{LARGE_RESIDUAL_EV:g} eV/atom from the baseline ({shared}; the first is {first}): "
+        "is it by the same method?"
+    )
+    return [line]
 
 
 def _factor_to_ev(target: Target) -> float | None:

@@ -23,7 +23,8 @@ class Dataset(torch.utils.data.Dataset[Any]):
     A sample is a named tuple of metatensor-learn: ``sample.system`` is a ``System`` with
     the requested neighbor lists, ``sample.energy`` (or any other target) a ``TensorMap``.
     A target whose name is not an identifier is reached by it all the same, as
-    ``sample["mtt::U0"]``. The collate functions of ``metatensor.learn`` take the samples.
+    ``sample["mtt::U0"]``. The collate functions of ``metatensor.learn`` take the samples,
+    in one process: what they give does not go from one process to another.
 
     Values have the unit of the columns. Gradients by ``positions`` are −forces, those by
     ``strain`` are stress times volume; what a system has no label for is NaN.

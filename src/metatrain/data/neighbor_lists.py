@@ -58,14 +58,17 @@ def find_pairs(columns: Columns, cutoff: float) -> Pairs:
     finder = NeighborList(cutoff=cutoff, full_list=True, sorted=True, n_threads=1)
     positions, cells, pbc = columns.positions.numpy(), columns.cells.numpy(), columns.pbc.numpy()
     offsets = columns.offsets.tolist()
-    indices, shifts = [], []
+    # the empty arrays are for a data set without systems
+    indices = [np.empty((0, 2), dtype=np.int32)]
+    shifts = [np.empty((0, 3), dtype=np.int32)]
+    counts = torch.zeros(len(columns), dtype=torch.int64)
     for system, (begin, end) in enumerate(itertools.pairwise(offsets)):
         found, shift = finder.compute(
             positions[begin:end], cells[system], pbc[system], "PS", copy=False
         )
+        counts[system] = len(found)
         indices.append(found.astype(np.int32))
         shifts.append(shift.copy())
-    counts = torch.tensor([len(found) for found in indices])
     return _pairs_within(
         columns,
         cutoff,

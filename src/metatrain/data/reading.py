@@ -20,7 +20,7 @@ from metatrain.errors import MetatrainError, did_you_mean
 from metatrain.units import conversion_factor
 
 # Cell vectors whose volume is a smaller part of the product of their lengths lie in a plane.
-LEAST_RELATIVE_VOLUME = 1e-8
+LEAST_RELATIVE_VOLUME = 1e-6
 
 
 @dataclass(frozen=True)
@@ -154,6 +154,8 @@ def _columns_of(source: DataSource, chunks: dict[str, Chunk], factors: _Factors)
     """Columns of the same systems of all files, which stand by their place in the options."""
     systems = chunks["systems"]
     _check_systems(systems)
+    for chunk in chunks.values():
+        _check_same_types(systems, chunk)
     frames = systems.frames
     pbc = torch.as_tensor(frames.pbc)
     columns = Columns(
@@ -200,6 +202,21 @@ def _check_systems(chunk: Chunk) -> None:
     for mistake, systems in mistakes.items():
         if len(systems):
             raise MetatrainError(f"{chunk.where(int(systems[0]))}: {mistake}")
+
+
+def _check_same_types(systems: Chunk, chunk: Chunk) -> None:
+    """Refuse labels of a file whose systems are others than those they are for."""
+    frames, others = systems.frames, chunk.frames
+    is_other = frames.num_atoms != others.num_atoms
+    if not is_other.any():
+        system_of_atom = np.repeat(np.arange(len(frames)), frames.num_atoms)
+        is_other[system_of_atom[frames.types != others.types]] = True
+    if is_other.any():
+        system = int(np.flatnonzero(is_other)[0])
+        raise MetatrainError(
+            f"{chunk.where(system)}: has other atoms than {systems.where(system)}; files that "
+            "belong together need the same systems in the same order."
+        )
 
 
 def _is_flat(frames: Frames) -> NDArray[np.bool_]:

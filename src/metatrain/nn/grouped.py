@@ -1,7 +1,7 @@
 """Modules that treat each group of atoms, such as those of one element, in their own way."""
 
 from collections.abc import Iterable
-from typing import List  # noqa: UP035 (TorchScript)
+from typing import List
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ class Grouped(torch.nn.Module):
         super().__init__()
         self.members = torch.nn.ModuleList(members)
 
-    def forward(self, rows: Tensor, sizes: List[int]) -> Tensor:  # noqa: UP006
+    def forward(self, rows: Tensor, sizes: List[int]) -> Tensor:
         """What the modules make of their rows, in the same order.
 
         :param rows: (N, F), the groups one after the other
@@ -28,7 +28,7 @@ class Grouped(torch.nn.Module):
         return torch.cat([member(parts[k]) for k, member in enumerate(self.members)])
 
 
-def group_sizes(groups: Tensor, num_groups: int) -> List[int]:  # noqa: UP006
+def group_sizes(groups: Tensor, num_groups: int) -> List[int]:
     """How many atoms each group has.
 
     :param groups: (N,) the group of each atom, below ``num_groups``

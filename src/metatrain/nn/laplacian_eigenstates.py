@@ -43,16 +43,16 @@ class LaplacianEigenstates:
     def counts(self) -> list[int]:
         """Number of radial functions of each l."""
         largest = math.pi * (self.max_radial + 1) * (1 + 1e-12)
-        counts = [int((zeros <= largest).sum()) for zeros in self._zeros]
+        counts = [int((zeros <= largest).sum()) for zeros in self.zeros]
         empty = counts.index(0) if 0 in counts else len(counts)
         return counts[:empty] + [1] * (len(counts) - empty)
 
     @cached_property
-    def _zeros(self) -> list[Array]:
+    def zeros(self) -> list[Array]:
         """Zeros of j_l for each l: all that are needed and a few more."""
         # Between two zeros of j_l lies one of j_(l+1), so each l has one less than the last.
         num_zeros = self.max_radial + 1 + self.max_angular
-        zeros = [math.pi * np.arange(1, num_zeros + 1)]
+        zeros = [math.pi * np.arange(1, num_zeros + 1, dtype=np.float64)]
         for degree in range(1, self.max_angular + 1):
             brackets = zip(zeros[-1][:-1], zeros[-1][1:], strict=True)
             function = lambda x, degree=degree: spherical_jn(degree, x)  # noqa: E731
@@ -66,7 +66,7 @@ class LaplacianEigenstates:
         :return: two arrays (X, K): R_nl and dR_nl/dr
         """
         values, derivatives = [], []
-        for degree, (count, zeros) in enumerate(zip(self.counts, self._zeros, strict=True)):
+        for degree, (count, zeros) in enumerate(zip(self.counts, self.zeros, strict=True)):
             for zero in zeros[:count]:
                 # int_0^1 x^2 j_l(z x)^2 dx = j_(l+1)(z)^2 / 2 at a zero z of j_l
                 norm = math.sqrt(2 / self.cutoff**3) / abs(spherical_jn(degree + 1, zero))

@@ -1,7 +1,7 @@
 """Real spherical harmonics from plain torch operations."""
 
 import math
-from typing import List  # noqa: UP035 (TorchScript)
+from typing import List
 
 import numpy as np
 import torch
@@ -26,12 +26,13 @@ class SphericalHarmonics(torch.nn.Module):
     def __init__(self, max_angular: int) -> None:
         super().__init__()
         self.max_angular = max_angular
-        # Kept as integers, which no cast of the model touches: float32 coefficients would
-        # cost the model in float64 its rotation invariance.
-        coefficients = torch.from_numpy(_polar_coefficients(max_angular))
-        self.register_buffer("_coefficient_bits", coefficients.view(torch.int64), persistent=False)
-        orders = [m for l in range(max_angular + 1) for m in range(-l, l + 1)]  # noqa: E741
-        self.register_buffer("_order_columns", torch.tensor(orders) + max_angular, persistent=False)
+        self._coefficient_parts: Tensor
+        self._order_columns: Tensor
+        parts = _float32_parts(torch.from_numpy(_polar_coefficients(max_angular)))
+        self.register_buffer("_coefficient_parts", parts, persistent=False)
+        degrees = range(max_angular + 1)
+        columns = [max_angular + m for degree in degrees for m in range(-degree, degree + 1)]
+        self.register_buffer("_order_columns", torch.tensor(columns), persistent=False)
 
     def forward(self, directions: Tensor) -> Tensor:
         """The harmonics of each direction.
@@ -40,12 +41,12 @@ class SphericalHarmonics(torch.nn.Module):
         :return: (E, (max_angular + 1)^2)
         """
         x, y, z = directions.unbind(1)
-        coefficients = self._coefficient_bits.view(torch.float64).to(directions.dtype)
+        coefficients = self._coefficient_parts.sum(dim=0)
         polar = torch.stack(self._legendre(z), dim=1) @ coefficients  # (E, (L + 1)^2)
         azimuthal = torch.stack(self._azimuthal(x, y), dim=1)  # (E, 2 L + 1)
         return polar * azimuthal.index_select(1, self._order_columns)
 
-    def _legendre(self, z: Tensor) -> List[Tensor]:  # noqa: UP006
+    def _legendre(self, z: Tensor) -> List[Tensor]:
         """Legendre polynomials P_k(z), k = 0, ..., max_angular, by Bonnet's recurrence."""
         polynomials = [torch.ones_like(z), z]
         for k in range(1, self.max_angular):
@@ -55,7 +56,7 @@ class SphericalHarmonics(torch.nn.Module):
             )
         return polynomials[: self.max_angular + 1]
 
-    def _azimuthal(self, x: Tensor, y: Tensor) -> List[Tensor]:  # noqa: UP006
+    def _azimuthal(self, x: Tensor, y: Tensor) -> List[Tensor]:
         """Im (x + iy)^m for m = max_angular, ..., 1, then Re (x + iy)^m for m = 0, 1, ..."""
         real, imaginary = [torch.ones_like(x)], [torch.zeros_like(x)]
         for m in range(self.max_angular):
@@ -63,6 +64,22 @@ class SphericalHarmonics(torch.nn.Module):
             imaginary.append(torch.addcmul(x * imaginary[m], y, real[m]))
         imaginary.reverse()
         return imaginary[: self.max_angular] + real
+
+
+def _float32_parts(numbers: Tensor) -> Tensor:
+    """Float32 tensors whose sum is ``numbers``, the largest part first.
+
+    A model that is cast to float32 and back keeps all digits of numbers stored so. With
+    rounded coefficients it would lose its rotation invariance in float64.
+
+    :param numbers: float64, of any shape
+    :return: (3, ...)
+    """
+    parts = []
+    for _ in range(3):
+        parts.append(numbers.float())
+        numbers = numbers - parts[-1]
+    return torch.stack(parts).to(torch.get_default_dtype())
 
 
 def _polar_coefficients(max_angular: int) -> NDArray[np.float64]:

@@ -37,7 +37,8 @@ class HermiteTable:
         left, right = self.values[:-1], self.values[1:]
         slopes = self.derivatives[:-1] - self.derivatives[1:]
         spline = (left + right) / 2 + slopes * (self.spacing / 8)
-        exact, _ = functions((np.arange(len(left)) + 0.5) * self.spacing)
+        middles = np.arange(0.5, len(left), dtype=np.float64) * self.spacing
+        exact, _ = functions(middles)
         return float(np.abs(spline - exact).mean())
 
 

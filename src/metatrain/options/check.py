@@ -87,15 +87,18 @@ def _checked(
         return value
     if dataclasses.is_dataclass(inner):
         return build(typing.cast("type", inner), value, place)
+    choices = field.metadata.get("choices")
+    is_container = typing.get_origin(inner) in (dict, list, tuple)
+    wanted = mistakes.one_of(choices) if choices and not is_container else mistakes.expected(hint)
     if _is_silently_converted(inner, value):
-        raise mistakes.wrong_type(place, value, mistakes.expected(hint))
+        raise mistakes.wrong_type(place, value, wanted)
     # OmegaConf knows which values a type takes; the schema's own defaults are not touched
     node = OmegaConf.structured(schema)
     OmegaConf.set_readonly(node, value=False)
     try:
         OmegaConf.update(node, field.name, escaped(value), merge=False)
     except OmegaConfBaseException as error:
-        raise mistakes.wrong_type(place, value, mistakes.expected(hint)) from error
+        raise mistakes.wrong_type(place, value, wanted) from error
     value = node[field.name]
     value = OmegaConf.to_object(value) if OmegaConf.is_config(value) else value
     _check_range(field.metadata, value, place)

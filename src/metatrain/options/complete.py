@@ -174,7 +174,7 @@ def _gradient_container(gradient: GradientSource | None) -> Any:
 class _Dumper(yaml.SafeDumper):
     """Lists of plain values on one line, no aliases, text that stays text."""
 
-    def ignore_aliases(self, data: Any) -> bool:
+    def ignore_aliases(self, _data: Any) -> bool:
         return True
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 from omegaconf import DictConfig, ListConfig, OmegaConf
-from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException
 
 from metatrain.errors import MetatrainError
 from metatrain.options.mistakes import Origin, Place, dotted
@@ -200,8 +200,6 @@ def _bad_interpolation(origin: Origin, error: OmegaConfBaseException) -> Metatra
         found = re.search(pattern, text)
         if found:
             return place.mistake(words.format(*found.groups()))
-    if isinstance(error, InterpolationResolutionError):
-        return place.mistake(f"cannot be interpolated: {text}")
     return place.mistake("a '${' that cannot be understood; write '${key.of.a.value}'")
 
 

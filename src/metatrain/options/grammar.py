@@ -59,14 +59,16 @@ def expand_indices(given: Any, place: Place) -> tuple[int, ...]:
 
 def check_file(path: str, place: Place) -> str:
     """The absolute path of a file, after a look whether it can be read."""
-    absolute = os.path.abspath(os.path.expanduser(path))
-    if not Path(absolute).exists():
+    if not path:
+        raise mistakes.wrong_type(place, path, "the path of a file")
+    absolute = Path(path).expanduser().absolute()
+    if not absolute.exists():
         raise mistakes.missing_file(place, path)
-    if not Path(absolute).is_file():
+    if not absolute.is_file():
         raise place.mistake(f"{path!r} is a folder, expected a file")
     if not os.access(absolute, os.R_OK):
         raise place.mistake(f"{path!r} cannot be read; check its permissions")
-    return absolute
+    return str(absolute)
 
 
 def _expand(given: Any, place: Place) -> tuple[DataSource, ...]:
@@ -187,6 +189,9 @@ def _sample_kind(section: TargetSection, place: Place) -> Literal["system", "ato
         raise (place / "sample_kind").mistake(
             "targets per pair of atoms are not available in this version; use 'system' or 'atom'"
         )
+    if section.sample_kind not in (None, "system", "atom"):
+        choices = mistakes.one_of(("system", "atom"))
+        raise mistakes.out_of_range(place / "sample_kind", section.sample_kind, choices)
     is_atom = section.sample_kind == "atom"
     if section.per_atom is None:
         return "atom" if is_atom else "system"

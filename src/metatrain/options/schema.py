@@ -38,7 +38,9 @@ class ArchitectureSection:
     name: str = _required("the name of an installed architecture")
     model: Any = hyper(None, "options of the model")
     training: Any = hyper(None, "options of the trainer")
-    atomic_types: list[int] | None = hyper(None, "atomic numbers the model knows", minimum=1)
+    atomic_types: list[int] | None = hyper(
+        None, "atomic numbers the model knows", minimum=1, maximum=118
+    )
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class TargetSection:
     reader: str | None = hyper(None, "reader plug-in; by default the suffix decides")
     key: str | None = hyper(None, "name in the file; by default the name of the target")
     unit: str | None = hyper(None, "unit of the values")
-    sample_kind: str | None = hyper(None, "a value per", choices=("system", "atom", "atom_pair"))
+    sample_kind: str | None = hyper(None, "whether a value belongs to a system or an atom")
     per_atom: bool | None = hyper(None, "older way to say sample_kind: atom")
     reduction: str | None = hyper(None, "from atoms to a system", choices=("sum", "mean"))
     type: Any = hyper("scalar", "how values turn with the system")

@@ -58,8 +58,7 @@ def read_parts(options: Options, seed: int, run: RunRecord | None) -> Parts:
     columns = {part: drawn_from.select(rows) for part, rows in splits.items()}
     for part, asked in (("validation", options.validation_set), ("test", options.test_set)):
         if isinstance(asked, Rows):
-            whole = replace(options.training_set[0], indices=asked.indices, where=f"{part}_set")
-            columns[part] = read_columns(whole, units)
+            columns[part] = whole.select(_in_range(asked.indices, len(whole), f"{part}_set"))
         elif not isinstance(asked, Fraction):
             columns[part] = Columns.concatenate([_read_other(s, units, targets) for s in asked])
     info = DatasetInfo(units.length_unit, _atomic_types(options, columns), targets)

@@ -1,0 +1,80 @@
+"""What the command says of itself, and how little it loads for it."""
+
+import subprocess
+import sys
+
+import pytest
+from runs import MTT
+
+import metatrain
+
+HEAVY = {"torch", "numpy", "ase", "omegaconf", "metatomic", "metatensor", "rich"}
+
+
+def test_help_shows_each_command_in_one_line(mtt):
+    done = mtt("--help")
+    assert done.returncode == 0
+    for command in ("train", "eval", "export", "list", "completion"):
+        assert f"    {command}" in done.stdout
+
+
+def test_version(mtt):
+    assert mtt("--version").stdout == f"metatrain {metatrain.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--help"], ["--version"], ["train", "--help"], ["completion", "bash"]],
+    ids=lambda words: words[0],
+)
+def test_what_says_nothing_of_data_loads_nothing_heavy(words):
+    script = f"""
+import sys
+sys.argv = ["mtt", *{words!r}]
+from metatrain.cli import main
+try:
+    main()
+except SystemExit:
+    pass
+assert not {HEAVY!r} & set(sys.modules), {HEAVY!r} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+
+
+def test_a_mistyped_command_or_argument_is_answered_by_usage(mtt):
+    for words in (["trian"], ["train"], ["train", "options.yaml", "--outptu", "x"]):
+        done = mtt(*words)
+        assert done.returncode == 2
+        assert done.stderr.startswith("usage: mtt")
+
+
+def test_completion_in_bash_knows_commands_options_and_files(mtt, tmp_path):
+    script = tmp_path / "mtt.bash"
+    script.write_text(mtt("completion", "bash").stdout)
+    (tmp_path / "my_options.yaml").touch()
+
+    def completed(*words: str) -> set[str]:
+        line = f"""
+source {script}
+COMP_WORDS=({" ".join(f"'{word}'" for word in words)})
+COMP_CWORD={len(words) - 1}
+COMP_TYPE=9
+$(complete -p mtt | sed 's/.*-F \\([^ ]*\\) .*/\\1/') mtt "{words[-1]}" "{words[-2]}"
+printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+        done = subprocess.run(
+            ["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        return set(done.stdout.split())
+
+    assert completed("mtt", "tr") == {"train"}
+    assert "--restart" in completed("mtt", "train", "--re")
+    assert "my_options.yaml" in completed("mtt", "train", "my")
+
+
+def test_list_names_every_kind_and_where_it_comes_from(mtt):
+    listed = mtt("list").stdout
+    for kind in ("architectures", "losses", "readers", "writers", "optimizers", "schedulers"):
+        assert f"{kind} " in listed
+    assert f"metatrain {metatrain.__version__}" in listed
+    assert MTT.exists()
