@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
 from metatrain.checkpoint import RunRecord
 from metatrain.data.census import census
@@ -51,38 +52,35 @@ def read_parts(options: Options, seed: int, run: RunRecord | None) -> Parts:
             for name, target in source.targets.items()
         },
     )
-    given = [read_columns(source, units) for source in options.training_set]
-    targets = targets_of(options.training_set, given)
-    drawn_from = Columns.concatenate(given)
-    splits = _splits(options, len(drawn_from), seed, run)
-    columns = {part: drawn_from.select(rows) for part, rows in splits.items()}
-    for part, asked in (("validation", options.validation_set), ("test", options.test_set)):
-        if isinstance(asked, Rows):
-            columns[part] = whole.select(_in_range(asked.indices, len(whole), f"{part}_set"))
-        elif not isinstance(asked, Fraction):
-            columns[part] = Columns.concatenate([_read_other(s, units, targets) for s in asked])
+    whole, targets = _read_training_files(options, units)
+    splits = _splits(options, len(whole), seed, run)
+    columns = {part: whole.select(rows) for part, rows in splits.items()}
+    for part, asked in _held_out(options).items():
+        if not isinstance(asked, Fraction | Rows):
+            columns[part] = Columns.concatenate([read_columns(s, units) for s in asked])
     info = DatasetInfo(units.length_unit, _atomic_types(options, columns), targets)
     stored = {part: rows.tolist() for part, rows in splits.items()}
-    return Parts(columns, info, stored, len(drawn_from))
+    return Parts(columns, info, stored, len(whole))
 
 
-def _read_other(source: DataSource, units: Units, targets: dict[str, Target]) -> Columns:
-    unknown = [name for name in source.targets if name not in targets]
-    if unknown:
-        raise MetatrainError(
-            f"{source.where}.targets.{unknown[0]}: is no target of the training set, which has "
-            f"{', '.join(targets)}."
-        )
-    return read_columns(source, units)
+def _held_out(options: Options) -> dict[str, Fraction | Rows | tuple[DataSource, ...]]:
+    return {"validation": options.validation_set, "test": options.test_set}
+
+
+def _read_training_files(options: Options, units: Units) -> tuple[Columns, dict[str, Target]]:
+    """All systems that training, and parts drawn from its files, may take."""
+    sources = options.training_set
+    if any(isinstance(asked, Rows) for asked in _held_out(options).values()):
+        # rows count through the whole file, whichever of them training itself takes
+        sources = tuple(replace(source, indices=None) for source in sources)
+    given = [read_columns(source, units) for source in sources]
+    return Columns.concatenate(given), targets_of(sources, given)
 
 
 def _splits(
     options: Options, num_systems: int, seed: int, run: RunRecord | None
-) -> dict[str, torch.Tensor]:
-    fractions = {
-        part: asked.value if isinstance(asked, Fraction) else 0.0
-        for part, asked in (("validation", options.validation_set), ("test", options.test_set))
-    }
+) -> dict[str, Tensor]:
+    """Rows of the training files that each part takes."""
     if run is not None:
         if run.num_systems != num_systems:
             raise MetatrainError(
@@ -91,8 +89,32 @@ def _splits(
                 "data, or start a new run."
             )
         return {part: torch.tensor(rows, dtype=torch.int64) for part, rows in run.splits.items()}
-    drawn = split_randomly(num_systems, seed=stream_seed(seed, "split"), **fractions)
-    return {part: getattr(drawn, part) for part in PARTS}
+    asked = _held_out(options)
+    rows = {
+        part: _in_range(of.indices, num_systems, f"{part}_set")
+        for part, of in asked.items()
+        if isinstance(of, Rows)
+    }
+    free = torch.arange(num_systems)
+    if rows:
+        given = options.training_set[0].indices
+        is_free = torch.ones(num_systems, dtype=torch.bool)
+        is_free[torch.cat(list(rows.values()))] = False
+        free = torch.nonzero(is_free).squeeze(1) if given is None else torch.tensor(given)
+    fractions = {
+        part: of.value if isinstance(of, Fraction) else 0.0 for part, of in asked.items()
+    }
+    drawn = split_randomly(len(free), seed=stream_seed(seed, "split"), **fractions)
+    return {part: rows.get(part, free[getattr(drawn, part)]) for part in PARTS}
+
+
+def _in_range(indices: tuple[int, ...], num_systems: int, where: str) -> Tensor:
+    if max(indices) >= num_systems:
+        raise MetatrainError(
+            f"{where}.indices: {max(indices)} is out of range; the training file has "
+            f"{num_systems} systems, 0 to {num_systems - 1}."
+        )
+    return torch.tensor(indices)
 
 
 def _atomic_types(options: Options, columns: dict[str, Columns]) -> list[int]:
