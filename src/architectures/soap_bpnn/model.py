@@ -85,7 +85,6 @@ class SoapBpnn(GraphModel):
             values[self.target_names[k]] = target_readout(features, sizes).index_select(0, rows)
         return values
 
-    @torch.jit.export
     def hidden_features(self, graph: Graph) -> Tuple[Tensor, Tensor, List[int]]:
         """What the readouts start from, group by group.
 
