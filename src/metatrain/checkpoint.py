@@ -68,7 +68,7 @@ def save(path: Path, content: dict[str, Any]) -> None:
     replace_file(path, lambda temporary: torch.save({"header": header, **content}, temporary))
 
 
-def replace_file(path: Path, write: Callable[[Path], None]) -> None:
+def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     """Write to a temporary name beside ``path``, sync, and rename.
 
     :param path: the file to create or replace
@@ -153,7 +153,12 @@ def plain(hypers: Any) -> Any:
     return dataclasses.asdict(hypers)
 
 
-def hypers_from_plain(hypers_type: type, container: dict[str, Any]) -> Any:
-    """The inverse of :func:`plain`; options added since then take their defaults."""
+def hypers_from_plain(hypers_type: type | None, container: dict[str, Any]) -> Any:
+    """The inverse of :func:`plain`; options added since then take their defaults.
+
+    :param hypers_type: the dataclass; ``None`` leaves the container as it is
+    """
+    if hypers_type is None:
+        return container
     merged = OmegaConf.merge(OmegaConf.structured(hypers_type), container)
     return OmegaConf.to_object(merged)

@@ -14,7 +14,7 @@ class MetatrainError(Exception):
     """
 
 
-class Interrupted(Exception):
+class Interrupted(Exception):  # noqa: N818 (nothing is wrong)
     """The run was told to stop by a signal, and has saved its state.
 
     :param signal_number: SIGINT or SIGTERM

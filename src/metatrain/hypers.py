@@ -26,7 +26,7 @@ def hyper(
     :param choices: the allowed values, if they are few
     """
     bounds = {"minimum": minimum, "above": above, "maximum": maximum, "choices": choices}
-    metadata = {"meaning": meaning}
+    metadata: dict[str, Any] = {"meaning": meaning}
     metadata |= {name: bound for name, bound in bounds.items() if bound is not None}
     if isinstance(default, type):
         return dataclasses.field(default_factory=default, metadata=metadata)

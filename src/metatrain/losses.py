@@ -1,8 +1,8 @@
 """Losses, and how an options file asks for them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from torch import Tensor
 
@@ -58,7 +58,7 @@ class LossTerm:
 
     type: str = "mse"
     weight: float = 1.0
-    reduction: Literal["mean", "sum"] = "mean"
+    reduction: str = "mean"
     options: dict[str, Any] = field(default_factory=dict)
     gradients: dict[str, "LossTerm"] = field(default_factory=dict)
 
@@ -97,7 +97,7 @@ def expand(asked: Any, targets: Mapping[str, Target]) -> dict[str, LossTerm]:
     unknown = [name for name in asked if name not in targets]
     if unknown:
         raise MetatrainError(
-            f"{where}.{unknown[0]}: no such target{did_you_mean(str(unknown[0]), targets)}; "
+            f"{where}.{unknown[0]}: no such target{did_you_mean(str(unknown[0]), targets) or ';'} "
             f"the training set has: {', '.join(targets)}."
         )
     return {
@@ -126,14 +126,15 @@ def _term(asked: Any, default: str, target: Target, where: str) -> LossTerm:
                 f"{where}.gradients.{gradient}: target {target.name!r} has no such gradient in "
                 f"the training set; it has: {known}."
             )
+    term = _single(given, where)
     gradients = {
-        name: _single(asked_gradients.get(name, default), f"{where}.gradients.{name}", {})
+        name: _single(asked_gradients.get(name, default), f"{where}.gradients.{name}")
         for name in target.gradients
     }
-    return _single(given, where, gradients)
+    return replace(term, gradients=gradients)
 
 
-def _single(asked: Any, where: str, gradients: dict[str, LossTerm]) -> LossTerm:
+def _single(asked: Any, where: str) -> LossTerm:
     given = {"type": asked} if isinstance(asked, str) else dict(asked)
     name = given.pop("type", "mse")
     weight = given.pop("weight", 1.0)
@@ -149,6 +150,6 @@ def _single(asked: Any, where: str, gradients: dict[str, LossTerm]) -> LossTerm:
             known = ["type", "weight", "reduction", "gradients", *GRADIENT_SHORTHANDS, *allowed]
             raise MetatrainError(
                 f"{where}.{option}: unknown option of loss {name!r}"
-                f"{did_you_mean(str(option), known)}; allowed: {', '.join(known)}."
+                f"{did_you_mean(str(option), known) or ';'} allowed: {', '.join(known)}."
             )
-    return LossTerm(name, float(weight), reduction, given, gradients)
+    return LossTerm(name, float(weight), reduction, given)

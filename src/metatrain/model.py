@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, ClassVar, Dict, Protocol, Self, runtime_checkable  # noqa: UP035
+from typing import Any, ClassVar, Dict, Protocol, Self, runtime_checkable
 
 import torch
 from metatomic.torch import AtomisticModel, NeighborListOptions
@@ -76,7 +76,7 @@ class GraphModel(torch.nn.Module, ABC):
         self.standardization = Standardization.identity(dataset_info)
 
     @abstractmethod
-    def forward(self, graph: Graph) -> Dict[str, Tensor]:  # noqa: UP006 (TorchScript)
+    def forward(self, graph: Graph) -> Dict[str, Tensor]:
         """Values per atom, before scale and baseline.
 
         :param graph: the systems

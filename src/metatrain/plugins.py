@@ -56,8 +56,8 @@ class Architecture:
     name: str
     package: str
     version: str
-    model_class: type
-    trainer_class: type
+    model_class: type[Any]
+    trainer_class: type[Any]
     model_hypers: type | None
     train_hypers: type | None
     authors: tuple[tuple[str, str], ...]

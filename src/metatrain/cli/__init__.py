@@ -21,7 +21,9 @@ def parser() -> argparse.ArgumentParser:
         prog="mtt", description="Train, evaluate and export atomistic machine-learning models."
     )
     mtt.add_argument("--version", action="version", version=f"metatrain {__version__}")
-    commands = mtt.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
+    commands = mtt.add_subparsers(
+        title="commands", dest="command", required=True, metavar="COMMAND"
+    )
     for command in COMMANDS:
         sub = commands.add_parser(command.NAME, help=command.HELP, description=command.DESCRIPTION)
         command.add_arguments(sub)
@@ -54,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped by Ctrl-C before there was anything to save", file=sys.stderr)
         return 130
-    except Exception as bug:
+    except Exception as bug:  # noqa: BLE001 (the last to see it: it is reported as a bug)
         _report(bug)
         return 1
     return 0
@@ -81,4 +83,6 @@ def _report(bug: Exception) -> None:
         where = [f"the traceback is in {CRASH_LOG}"]
     kind = type(bug).__name__
     text = (str(bug).splitlines() or [""])[0]
-    print(f"this is a bug, of metatrain or of a plug-in: {kind}: {text}; {where[0]}", file=sys.stderr)
+    print(
+        f"this is a bug, of metatrain or of a plug-in: {kind}: {text}; {where[0]}", file=sys.stderr
+    )

@@ -20,9 +20,10 @@ def print_script(shell: str) -> None:
 
 def _complete_files(parser: argparse.ArgumentParser) -> None:
     """Tell shtab which arguments are files."""
-    for action in parser._actions:
+    # argparse has no public way to look at its arguments
+    for action in parser._actions:  # noqa: SLF001
         if action.type is Path:
             action.complete = shtab.FILE  # type: ignore[attr-defined]
-        if isinstance(action, argparse._SubParsersAction):
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
             for sub in action.choices.values():
                 _complete_files(sub)

@@ -8,5 +8,5 @@ DESCRIPTION = "List architectures, losses, readers and all other plug-ins that a
 WORKFLOW = "metatrain.workflows.list_plugins:list_plugins"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:  # noqa: ARG001
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Nothing stands after ``mtt list``."""

@@ -5,8 +5,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from metatrain.data.columns import Columns
 from metatrain.data.frames import Column, Frames
@@ -66,7 +64,8 @@ def with_predictions(
     frames: Frames, predictions: Predictions, targets: dict[str, Target]
 ) -> Frames:
     """Systems as read with predictions beside what the file had."""
-    system, atom = {}, {}
+    system: dict[str, Column] = {}
+    atom: dict[str, Column] = {}
     for name, target in targets.items():
         values = predictions.values[name].squeeze(1).numpy()
         (atom if target.is_per_atom else system)[name] = _everywhere(values, len(frames))
@@ -77,7 +76,9 @@ def with_predictions(
             stress = predictions.stress[name]
             is_known = ~stress.isnan().any(dim=(1, 2)).numpy()
             if is_known.any():
-                system[gradient_name(name, "stress").replace(" ", "_")] = Column(stress.numpy(), is_known)
+                system[gradient_name(name, "stress").replace(" ", "_")] = Column(
+                    stress.numpy(), is_known
+                )
     return dataclasses.replace(
         frames,
         system_data=_beside(system, frames.system_data, frames.system_results),

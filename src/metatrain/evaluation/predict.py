@@ -110,14 +110,11 @@ class Predictor:
                     stress[name] = torch.where(volumes > 0, per_volume, torch.nan)
         return Predictions(values, forces, stress)
 
-
     def _systems(self, columns: Columns, positions: Tensor, cells: Tensor) -> list[System]:
         """Systems whose pair vectors depend on these positions and cells."""
         requests = self.model.requested_neighbor_lists()
         length_unit = self.options.length_unit
-        plain = Dataset(
-            columns, {}, self.dtype, length_unit=length_unit, neighbor_lists=requests
-        )
+        plain = Dataset(columns, {}, self.dtype, length_unit=length_unit, neighbor_lists=requests)
         systems = []
         for index in range(len(columns)):
             sample = plain[index].system.to(device=self.device)

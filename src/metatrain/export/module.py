@@ -1,7 +1,7 @@
 """The module inside an exported model: systems in, ``TensorMap``s out."""
 
 # TorchScript reads the annotations of forward, and knows typing's names only.
-from typing import Any, Dict, List, Optional  # noqa: UP035
+from typing import Any, Dict, List, Optional
 
 import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
@@ -31,6 +31,8 @@ class TargetOutput(torch.nn.Module):
         self.name: str = target.name
         self.property_name: str = target.property_name
         self.is_mean: bool = not target.is_per_atom and target.reduction == "mean"
+        self.baseline: Tensor
+        self.scale: Tensor
         self.register_buffer("baseline", baseline)
         self.register_buffer("scale", scale)
 
@@ -50,9 +52,7 @@ class TargetOutput(torch.nn.Module):
         :param system: (N,)
         :return: (S, P), sums or means
         """
-        sums = torch.zeros(
-            (num_systems, values.shape[1]), dtype=values.dtype, device=values.device
-        )
+        sums = torch.zeros((num_systems, values.shape[1]), dtype=values.dtype, device=values.device)
         sums = sums.index_add(0, system, values)
         if self.is_mean:
             counts = torch.bincount(system, minlength=num_systems)
@@ -74,9 +74,7 @@ class AtomisticExport(torch.nn.Module):
     def __init__(self, model: Any, dtype: torch.dtype) -> None:
         super().__init__()
         self.network = model
-        self.neighbor_list = NeighborListOptions(
-            cutoff=model.cutoff, full_list=True, strict=True
-        )
+        self.neighbor_list = NeighborListOptions(cutoff=model.cutoff, full_list=True, strict=True)
         targets = model.dataset_info.targets
         standardization = model.standardization
         self.targets = torch.nn.ModuleList(
@@ -87,6 +85,8 @@ class AtomisticExport(torch.nn.Module):
             )
             for name, target in targets.items()
         )
+        self.network_dtype: Tensor
+        self.row_of_type: Tensor
         # Its type is the network's: it follows when the module is cast.
         self.register_buffer("network_dtype", torch.zeros((), dtype=model.dtype))
         types = standardization.atomic_types
@@ -94,23 +94,23 @@ class AtomisticExport(torch.nn.Module):
         row_of_type[torch.tensor(types)] = torch.arange(len(types))
         self.register_buffer("row_of_type", row_of_type)
 
-    def requested_neighbor_lists(self) -> List[NeighborListOptions]:  # noqa: UP006
+    def requested_neighbor_lists(self) -> List[NeighborListOptions]:
         """The list of pairs that an engine has to attach to the systems."""
         return [self.neighbor_list]
 
     def forward(
         self,
-        systems: List[System],  # noqa: UP006
-        outputs: Dict[str, ModelOutput],  # noqa: UP006
-        selected_atoms: Optional[Labels] = None,  # noqa: UP045
-    ) -> Dict[str, TensorMap]:  # noqa: UP006
+        systems: List[System],
+        outputs: Dict[str, ModelOutput],
+        selected_atoms: Optional[Labels] = None,
+    ) -> Dict[str, TensorMap]:
         """Compute what is asked for.
 
         :param systems: with their neighbor lists
         :param outputs: per system, or per atom where ``sample_kind`` says so
         :param selected_atoms: the atoms to give values for, or to sum over; all if ``None``
         """
-        results: Dict[str, TensorMap] = {}  # noqa: UP006
+        results: Dict[str, TensorMap] = {}
         if len(outputs) == 0 or len(systems) == 0:
             return results
         graph = self.graph(systems)
@@ -127,9 +127,10 @@ class AtomisticExport(torch.nn.Module):
             kept_systems = torch.unique(graph.system[kept])
 
         for target in self.targets:
-            if target.name in outputs:
-                values = target(per_atom[target.name], rows)[kept]
-                if outputs[target.name].sample_kind == "atom":
+            name: str = target.name
+            if name in outputs:
+                values = target(per_atom[name], rows)[kept]
+                if outputs[name].sample_kind == "atom":
                     labels = Labels(["system", "atom"], samples[kept])
                 else:
                     values = target.reduced(values, graph.system[kept], len(systems))
@@ -140,23 +141,23 @@ class AtomisticExport(torch.nn.Module):
                 block = TensorBlock(
                     values=values,
                     samples=labels,
-                    components=torch.jit.annotate(List[Labels], []),  # noqa: UP006
+                    components=torch.jit.annotate(List[Labels], []),
                     properties=properties,
                 )
                 keys = Labels(["_"], torch.zeros((1, 1), dtype=torch.int32, device=device))
-                results[target.name] = TensorMap(keys, [block])
+                results[name] = TensorMap(keys, [block])
         return results
 
-    def graph(self, systems: List[System]) -> Graph:  # noqa: UP006
+    def graph(self, systems: List[System]) -> Graph:
         """The systems as one graph, with pairs sorted by center."""
         dtype = self.network_dtype.dtype
-        types: List[Tensor] = []  # noqa: UP006
-        positions: List[Tensor] = []  # noqa: UP006
-        cells: List[Tensor] = []  # noqa: UP006
-        centers: List[Tensor] = []  # noqa: UP006
-        neighbors: List[Tensor] = []  # noqa: UP006
-        vectors: List[Tensor] = []  # noqa: UP006
-        system: List[Tensor] = []  # noqa: UP006
+        types: List[Tensor] = []
+        positions: List[Tensor] = []
+        cells: List[Tensor] = []
+        centers: List[Tensor] = []
+        neighbors: List[Tensor] = []
+        vectors: List[Tensor] = []
+        system: List[Tensor] = []
         num_atoms = 0
         for index, one in enumerate(systems):
             pairs = one.get_neighbor_list(self.neighbor_list)

@@ -53,12 +53,14 @@ def prove(path: Path, model: AtomisticModel, extensions: Path | None) -> Agreeme
     cases = _cases(model)
     dtype = getattr(torch, capabilities.dtype)
     expected = [[fresh_process.evaluate(model, c, o, dtype) for o in outputs] for c in cases]
-    result = _run({
-        "model": str(path),
-        "extensions": None if extensions is None else str(extensions),
-        "outputs": outputs,
-        "cases": cases,
-    })
+    result = _run(
+        {
+            "model": str(path),
+            "extensions": None if extensions is None else str(extensions),
+            "outputs": outputs,
+            "cases": cases,
+        }
+    )
     ours = {"metatrain", "architectures"} & set(result["imported"])
     if ours:
         raise ExportError(f"{path}: loading it imported {', '.join(sorted(ours))}")

@@ -56,9 +56,7 @@ def fit_baseline(
     return baseline
 
 
-def _labels_of_isolated_atoms(
-    columns: Columns, target: Target, atomic_types: list[int]
-) -> Tensor:
+def _labels_of_isolated_atoms(columns: Columns, target: Target, atomic_types: list[int]) -> Tensor:
     alone = torch.nonzero(columns.num_atoms == 1).squeeze(1)
     types = columns.types[columns.offsets[alone]]
     rows = columns.offsets[alone] if target.is_per_atom else alone

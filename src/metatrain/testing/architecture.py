@@ -157,7 +157,9 @@ class ArchitectureTests:
             scale = np.abs(forces).max()
             for atom, axis in ((0, 0), (1, 1), (3, 2)):
 
-                def displaced(step: float, atoms=atoms, atom=atom, axis=axis) -> ase.Atoms:
+                def displaced(
+                    step: float, atoms: ase.Atoms = atoms, atom: int = atom, axis: int = axis
+                ) -> ase.Atoms:
                     moved = atoms.copy()
                     moved.positions[atom, axis] += step
                     return moved
@@ -170,7 +172,7 @@ class ArchitectureTests:
         stress = self.predict([atoms], model).stress["energy"][0].numpy()
         for row, column in ((0, 0), (1, 1), (0, 1), (1, 2), (2, 0)):
 
-            def strained(step: float, row=row, column=column) -> ase.Atoms:
+            def strained(step: float, row: int = row, column: int = column) -> ase.Atoms:
                 strain = np.zeros((3, 3))
                 strain[row, column] = step
                 return systems.strained(atoms, strain)
@@ -211,9 +213,7 @@ class ArchitectureTests:
         total = self._evaluate(model, columns, "system", None).values
         assert_close(total, torch.stack([per_atom[:4].sum(0), per_atom[4:].sum(0)]))
 
-    def _evaluate(
-        self, model: AtomisticModel, columns: Columns, kind: str, selected: Any
-    ) -> Any:
+    def _evaluate(self, model: AtomisticModel, columns: Columns, kind: str, selected: Any) -> Any:
         """The block that the model gives, with metatomic's checks on."""
         samples = Dataset(
             columns,

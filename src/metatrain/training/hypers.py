@@ -15,7 +15,10 @@ class GradientHypers:
     num_epochs: int = hyper(100, "passes over the training set", minimum=1)
     learning_rate: float = hyper(1e-3, "learning rate after warm-up", above=0.0)
     warmup_fraction: float = hyper(
-        0.01, "part of all steps in which the learning rate rises linearly", minimum=0.0, maximum=1.0
+        0.01,
+        "part of all steps in which the learning rate rises linearly",
+        minimum=0.0,
+        maximum=1.0,
     )
     weight_decay: float = hyper(0.0, "weight decay of the optimizer", minimum=0.0)
     grad_clip_norm: float | None = hyper(

@@ -4,6 +4,8 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
+
 
 @contextmanager
 def delayed_interruption() -> Iterator[Callable[[], int | None]]:
@@ -14,9 +16,9 @@ def delayed_interruption() -> Iterator[Callable[[], int | None]]:
     :return: a function that gives the number of the signal received, or ``None``
     """
     received: list[int] = []
-    previous = {}
+    previous: dict[int, Any] = {}
 
-    def remember(number: int, frame: FrameType | None) -> None:
+    def remember(number: int, _: FrameType | None) -> None:
         if received:
             signal.signal(number, previous[number])
             signal.raise_signal(number)

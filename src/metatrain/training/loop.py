@@ -137,9 +137,7 @@ class Loop:
                 yield
 
     def _training_step(self, batch: Batch) -> None:
-        predictions = predict(
-            self.model, batch.graph, self.objective.targets, is_training=True
-        )
+        predictions = predict(self.model, batch.graph, self.objective.targets, is_training=True)
         loss = self.objective.loss(predictions, batch)
         # Asked for the parameters alone, autograd leaves out what only leads back to the
         # pair vectors: the second derivatives of radial functions and spherical harmonics.
@@ -210,7 +208,7 @@ class Loop:
 
     def _log_line(self, metrics: dict[str, float], clock: "_Clock") -> None:
         epoch, num_epochs = self.progress.epoch, self.hypers.num_epochs
-        if epoch == 1 or epoch == num_epochs or epoch % self.hypers.log_interval == 0:
+        if epoch in (1, num_epochs) or epoch % self.hypers.log_interval == 0:
             text = report.line(epoch, num_epochs, metrics, show_mae=self.hypers.log_mae)
             logger.info("%s | %s", text, clock.text())
 

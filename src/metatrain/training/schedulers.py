@@ -42,7 +42,9 @@ class Constant:
     follows_validation: ClassVar[bool] = False
 
     def __call__(
-        self, optimizer: torch.optim.Optimizer, num_steps: int  # noqa: ARG002
+        self,
+        optimizer: torch.optim.Optimizer,
+        num_steps: int,  # noqa: ARG002
     ) -> torch.optim.lr_scheduler.LRScheduler:
         """The scheduler; the number of steps does not matter."""
         return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
@@ -80,7 +82,9 @@ class Plateau:
     patience: int = 10
 
     def __call__(
-        self, optimizer: torch.optim.Optimizer, num_steps: int  # noqa: ARG002
+        self,
+        optimizer: torch.optim.Optimizer,
+        num_steps: int,  # noqa: ARG002
     ) -> torch.optim.lr_scheduler.ReduceLROnPlateau:
         """The scheduler; its ``step`` takes the validation metric."""
         return torch.optim.lr_scheduler.ReduceLROnPlateau(

@@ -1,6 +1,7 @@
 """All that changes while a model is trained, and its form in a checkpoint."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,7 @@ from metatrain.metrics import ErrorSums
 Weights = dict[str, Tensor]
 
 
-def copy_of(weights: Weights) -> Weights:
+def copy_of(weights: Mapping[str, Tensor]) -> Weights:
     """Weights that later training steps leave alone."""
     return {name: value.detach().clone() for name, value in weights.items()}
 

@@ -168,9 +168,7 @@ class GradientTrainer:
         self._content = self._loop.as_container()
         self._content["weights"] = {k: v.clone() for k, v in self._content["weights"].items()}
         if self._loop.is_stopped_early:
-            logger.info(
-                "stopped early: no improvement since epoch %d", progress.best_epoch
-            )
+            logger.info("stopped early: no improvement since epoch %d", progress.best_epoch)
         if self._loop.best_weights is not None:
             logger.info("keeping the weights of epoch %d, the best", progress.best_epoch)
             model.load_state_dict(self._loop.best_weights)
@@ -234,7 +232,7 @@ def _build(kind: str, asked: Any, option: str) -> Any:
     for name in given:
         if name not in allowed:
             raise MetatrainError(
-                f"{where}.{name}: unknown option{did_you_mean(str(name), allowed)}; "
+                f"{where}.{name}: unknown option{did_you_mean(str(name), allowed) or ';'} "
                 f"allowed: {', '.join(allowed) or 'none'}."
             )
     return plugin(**given)
@@ -245,5 +243,5 @@ def _check_targets(named: Any, targets: Mapping[str, Target], option: str) -> No
         if name not in targets:
             raise MetatrainError(
                 f"architecture.training.{option}.{name}: no such target"
-                f"{did_you_mean(str(name), targets)}; the training set has: {', '.join(targets)}."
+                f"{did_you_mean(str(name), targets) or ';'} the training set has: {', '.join(targets)}."
             )

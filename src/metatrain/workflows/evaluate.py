@@ -24,6 +24,7 @@ from metatrain.workflows.files import check_writable
 def evaluate(
     path: Path,
     options_path: Path,
+    *,
     output: Path,
     batch_size: int,
     device: str | None,
@@ -98,7 +99,7 @@ def _info(model: AtomisticModel, sources: tuple[DataSource, ...]) -> DatasetInfo
             if name not in outputs:
                 raise MetatrainError(
                     f"{source.where}targets.{name}: the model has no such output"
-                    f"{did_you_mean(name, outputs)}; it has {', '.join(outputs)}."
+                    f"{did_you_mean(name, outputs) or ';'} it has {', '.join(outputs)}."
                 )
             targets[name] = Target(
                 name,
@@ -126,7 +127,5 @@ def _report(evaluation: Evaluation, info: DatasetInfo, output: Path) -> None:
         logger.info("%s: RMSE %.4g, MAE %.4g %s", name, of["rmse"], of["mae"], of["unit"])
     metrics = output.with_name(f"{output.stem}_metrics.json")
     text = json.dumps({"num_systems": evaluation.num_systems, "errors": summary}, indent=2)
-    checkpoint.replace_file(metrics, lambda to: to.write_text(text + "\n") and None)
-    logger.info(
-        "%d systems; predictions: %s, metrics: %s", evaluation.num_systems, output, metrics
-    )
+    checkpoint.replace_file(metrics, lambda to: to.write_text(text + "\n"))
+    logger.info("%d systems; predictions: %s, metrics: %s", evaluation.num_systems, output, metrics)

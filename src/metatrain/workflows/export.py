@@ -92,7 +92,9 @@ def in_memory(model: Any, dtype: str | None = None) -> AtomisticModel:
     if dtype is None:
         return model.export()
     if "dtype" not in inspect.signature(model.export).parameters:
-        raise MetatrainError(f"--dtype: {type(model).__name__} does not let one choose; leave it out.")
+        raise MetatrainError(
+            f"--dtype: {type(model).__name__} does not let one choose; leave it out."
+        )
     return model.export(dtype=getattr(torch, dtype))
 
 
@@ -133,7 +135,7 @@ def _files_of(options: Any) -> list[str]:
 def read_metadata(path: Path) -> dict[str, Any]:
     """The fields of a metadata file."""
     try:
-        fields = OmegaConf.to_container(OmegaConf.load(path))
+        fields: Any = OmegaConf.to_container(OmegaConf.load(path))
     except FileNotFoundError as error:
         raise MetatrainError(f"{path}: no such metadata file.") from error
     except Exception as error:
@@ -143,7 +145,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
     for name in fields:
         if name not in METADATA_FIELDS:
             raise MetatrainError(
-                f"{path}: {name}: unknown field{did_you_mean(str(name), METADATA_FIELDS)}; "
+                f"{path}: {name}: unknown field{did_you_mean(str(name), METADATA_FIELDS) or ';'} "
                 f"allowed: {', '.join(METADATA_FIELDS)}."
             )
     return fields

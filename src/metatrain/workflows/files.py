@@ -1,6 +1,6 @@
 """Where a run writes, checked before it begins."""
 
-import datetime
+import datetime as dt
 import os
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def check_writable(path: Path, where: str) -> None:
 
 def new_run_folder() -> Path:
     """A new folder ``outputs/<date>/<time>`` for everything a run leaves behind."""
-    now = datetime.datetime.now().astimezone()
+    now = dt.datetime.now().astimezone()
     name = f"{now:%H-%M-%S}"
     for attempt in range(1000):
         folder = OUTPUTS / f"{now:%Y-%m-%d}" / (f"{name}-{attempt}" if attempt else name)

@@ -27,7 +27,7 @@ def negotiate_device(wanted: str | None, architecture: Architecture) -> torch.de
     name = wanted.split(":")[0]
     if name not in DEVICES:
         raise MetatrainError(
-            f"device: {wanted!r} is unknown{did_you_mean(name, DEVICES)}; "
+            f"device: {wanted!r} is unknown{did_you_mean(name, DEVICES) or ';'} "
             f"use one of {', '.join(DEVICES)}."
         )
     candidates = ["cuda", "mps"] if name == "gpu" else [name]

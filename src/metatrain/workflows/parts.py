@@ -101,9 +101,7 @@ def _splits(
         is_free = torch.ones(num_systems, dtype=torch.bool)
         is_free[torch.cat(list(rows.values()))] = False
         free = torch.nonzero(is_free).squeeze(1) if given is None else torch.tensor(given)
-    fractions = {
-        part: of.value if isinstance(of, Fraction) else 0.0 for part, of in asked.items()
-    }
+    fractions = {part: of.value if isinstance(of, Fraction) else 0.0 for part, of in asked.items()}
     drawn = split_randomly(len(free), seed=stream_seed(seed, "split"), **fractions)
     return {part: rows.get(part, free[getattr(drawn, part)]) for part in PARTS}
 

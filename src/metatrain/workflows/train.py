@@ -1,6 +1,7 @@
 """`mtt train`: from an options file to an exported model and its errors."""
 
 import dataclasses
+import functools
 import json
 import random
 import shutil
@@ -16,7 +17,6 @@ from metatrain.data.dataset import Dataset
 from metatrain.data.target import DatasetInfo
 from metatrain.errors import MetatrainError
 from metatrain.evaluation import Predictor, errors_of
-from metatrain.export import check_output_name
 from metatrain.log import logger, logging_to_console, logging_to_file
 from metatrain.metrics import ErrorSums, MetricNames
 from metatrain.options import Options, parse
@@ -50,13 +50,8 @@ def train(
         _train(options, output, extensions, restart)
 
 
-def _train(
-    options: Options, output: Path, extensions: Path | None, restart: str | None
-) -> None:
+def _train(options: Options, output: Path, extensions: Path | None, restart: str | None) -> None:
     start = None if restart is None else _Start.of(restart, options)
-    for source in options.training_set:
-        for name, target in source.targets.items():
-            check_output_name(name, target.unit, f"{source.where}.targets.{name}")
     plugin = options.architecture.plugin
     device = negotiate_device(options.device, plugin)
     dtype = negotiate_dtype(options.base_precision, plugin)
@@ -67,7 +62,7 @@ def _train(
         logger.info("metatrain %s, %s; this run is in %s", __version__, plugin.name, folder)
         for note in options.notes:
             logger.warning("%s", note)
-        parts = read_parts(options, seed, start and start.run)
+        parts = read_parts(options, seed, None if start is None else start.run)
         if options.print_stats:
             log_census(parts)
         options = _completed(options, parts.info, seed=seed, device=device, dtype=dtype)
@@ -76,7 +71,9 @@ def _train(
         logger.info("seed %d, device %s, %s", seed, device, str(dtype).removeprefix("torch."))
         run = checkpoint.RunRecord(
             architecture={
-                "name": plugin.name, "package": plugin.package, "version": plugin.version
+                "name": plugin.name,
+                "package": plugin.package,
+                "version": plugin.version,
             },
             options=options.complete_yaml(),
             splits=parts.splits,
@@ -87,8 +84,8 @@ def _train(
             export.write(model, folder / "model.pt", extensions, export.describe(plugin, run, {}))
         if output.resolve() != (folder / "model.pt").resolve():
             for name in ("model.pt", "model.ckpt"):
-                copy = output.with_suffix(Path(name).suffix)
-                checkpoint.replace_file(copy, lambda to, f=folder / name: shutil.copyfile(f, to))
+                copy = functools.partial(shutil.copyfile, folder / name)
+                checkpoint.replace_file(output.with_suffix(Path(name).suffix), copy)
         if options.final_eval:
             _report(parts, device, folder)
         logger.info("exported model: %s", output)
@@ -183,7 +180,7 @@ def _fit(options: Options, parts: Parts, resources: _Resources, start: _Start | 
         logger.info("going on from %s", start.path)
         model = plugin.model_class.load_checkpoint(start.path).restart(parts.info)
         trainer = plugin.trainer_class.load_checkpoint(start.path, options.architecture.training)
-    requests = getattr(model, "requested_neighbor_lists", list)()
+    requests: list[Any] = getattr(model, "requested_neighbor_lists", list)()
     datasets = {
         part: [
             Dataset(
@@ -230,7 +227,11 @@ def _report(parts: Parts, device: torch.device, folder: Path) -> None:
         for name, summary in report[part].items():
             logger.info(
                 "%s %s: RMSE %.4g, MAE %.4g %s",
-                part, name, summary["rmse"], summary["mae"], summary["unit"],
+                part,
+                name,
+                summary["rmse"],
+                summary["mae"],
+                summary["unit"],
             )
     text = json.dumps(report, indent=2)
     (folder / "report.json").write_text(text + "\n")
