@@ -11,6 +11,7 @@ import numpy as np
 from ase import units
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary, ZeroRotation
 from ase.md.verlet import VelocityVerlet
+from ase.optimize import BFGS
 from metatomic_ase import MetatomicCalculator
 
 HERE = Path(__file__).parent
@@ -22,8 +23,9 @@ given = arguments.parse_args()
 
 atoms = ase.io.read(HERE / "ethanol.xyz", index=0)
 atoms.calc = MetatomicCalculator(given.model)
+BFGS(atoms, logfile=None).run(fmax=0.05)
 
-# twice the temperature: half of it becomes potential energy
+# From the minimum, half of the kinetic energy becomes potential energy: 600 K make 300 K.
 random = np.random.default_rng(0)
 MaxwellBoltzmannDistribution(atoms, temperature_K=600, rng=random)
 Stationary(atoms)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import pickle
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -103,17 +104,25 @@ def load(path: Path) -> dict[str, Any]:
         raise MetatrainError(f"{path}: no such checkpoint{_older_sibling(path)}.")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
+    except PermissionError as error:
+        raise MetatrainError(f"{path}: may not be read by you.") from error
+    except pickle.UnpicklingError as error:
+        raise MetatrainError(
+            f"{path}: is not a checkpoint of metatrain {__version__}, which holds tensors and "
+            "plain containers only; nothing of it was run."
+        ) from error
     except Exception as error:
         # Whatever torch and zipfile raise for damaged bytes, the file is what to mend.
         what = "is damaged" if _is_zip_start(path) else "is not a checkpoint"
         raise MetatrainError(f"{path}: {what}{_older_sibling(path)}.") from error
-    if not isinstance(content, dict) or "header" not in content:
+    header = content.get("header") if isinstance(content, dict) else None
+    if not isinstance(header, dict) or not {"format", "metatrain"} <= header.keys():
         raise MetatrainError(f"{path}: is not a checkpoint of metatrain {__version__}.")
-    if content["header"]["format"] > FORMAT:
+    if header["format"] > FORMAT:
         raise MetatrainError(
-            f"{path}: written by metatrain {content['header']['metatrain']}, whose format "
-            f"{content['header']['format']} is newer than {FORMAT}; install that release: "
-            f"pip install 'metatrain>={content['header']['metatrain']}'."
+            f"{path}: written by metatrain {header['metatrain']}, whose format "
+            f"{header['format']} is newer than {FORMAT}; install that release: "
+            f"pip install 'metatrain>={header['metatrain']}'."
         )
     return content
 

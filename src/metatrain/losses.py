@@ -1,7 +1,8 @@
 """Losses, and how an options file asks for them."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import Tensor
@@ -9,6 +10,7 @@ from torch import Tensor
 from metatrain import plugins
 from metatrain.data.target import Target
 from metatrain.errors import MetatrainError, did_you_mean
+from metatrain.hypers import hyper, with_options
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Huber:
     :param delta: where it turns linear, in units of the target's scale
     """
 
-    delta: float = 1.0
+    delta: float = hyper(1.0, "error at which the loss turns linear", above=0.0)
 
     def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Loss of each element, of the shape of ``target``."""
@@ -64,7 +66,8 @@ class LossTerm:
 
     def build(self) -> Any:
         """The loss itself: a callable of prediction and target."""
-        return plugins.load("losses", self.type, "architecture.training.loss")(**self.options)
+        where = "architecture.training.loss"
+        return with_options(plugins.load("losses", self.type, where), self.options, where)
 
     def as_container(self) -> dict[str, Any]:
         """The form that an options file has."""
@@ -111,7 +114,13 @@ def _term(asked: Any, default: str, target: Target, where: str) -> LossTerm:
     if not isinstance(given, Mapping):
         raise MetatrainError(f"{where}: {asked!r} is no loss; write a name or a mapping.")
     given = dict(given)
-    asked_gradients = dict(given.pop("gradients", {}))
+    asked_gradients = given.pop("gradients", {})
+    if not isinstance(asked_gradients, Mapping):
+        raise MetatrainError(
+            f"{where}.gradients: {asked_gradients!r} is no mapping; write "
+            "{positions: NAME, strain: NAME}."
+        )
+    asked_gradients = dict(asked_gradients)
     for shorthand, gradient in GRADIENT_SHORTHANDS.items():
         if shorthand in given:
             if gradient in asked_gradients:
@@ -126,30 +135,42 @@ def _term(asked: Any, default: str, target: Target, where: str) -> LossTerm:
                 f"{where}.gradients.{gradient}: target {target.name!r} has no such gradient in "
                 f"the training set; it has: {known}."
             )
-    term = _single(given, where)
+    term = _single(given, where, is_gradient=False)
     gradients = {
-        name: _single(asked_gradients.get(name, default), f"{where}.gradients.{name}")
+        name: _single(
+            asked_gradients.get(name, default), f"{where}.gradients.{name}", is_gradient=True
+        )
         for name in target.gradients
     }
     return replace(term, gradients=gradients)
 
 
-def _single(asked: Any, where: str) -> LossTerm:
-    given = {"type": asked} if isinstance(asked, str) else dict(asked)
-    name = given.pop("type", "mse")
-    weight = given.pop("weight", 1.0)
-    reduction = given.pop("reduction", "mean")
-    if isinstance(weight, bool) or not isinstance(weight, int | float) or weight < 0:
+def _single(asked: Any, where: str, *, is_gradient: bool) -> LossTerm:
+    given = {"type": asked} if isinstance(asked, str) else asked
+    if not isinstance(given, Mapping):
+        raise MetatrainError(f"{where}: {asked!r} is no loss; write a name or a mapping.")
+    options = dict(given)
+    name = options.pop("type", "mse")
+    weight = options.pop("weight", 1.0)
+    reduction = options.pop("reduction", "mean")
+    # written so that NaN fails
+    if not (_is_number(weight) and 0 <= weight < math.inf):
         raise MetatrainError(f"{where}.weight: {weight!r} is no weight; use a number >= 0.")
     if reduction not in ("mean", "sum"):
         raise MetatrainError(f"{where}.reduction: {reduction!r} is unknown; use 'mean' or 'sum'.")
     loss = plugins.load("losses", name, f"{where}.type")
-    allowed = [option.name for option in fields(loss)]
-    for option in given:
-        if option not in allowed:
-            known = ["type", "weight", "reduction", "gradients", *GRADIENT_SHORTHANDS, *allowed]
+    known = ["type", "weight", "reduction", *getattr(loss, "__dataclass_fields__", ())]
+    if not is_gradient:
+        known += ["gradients", *GRADIENT_SHORTHANDS]
+    for option in options:
+        if option not in known:
             raise MetatrainError(
                 f"{where}.{option}: unknown option of loss {name!r}"
                 f"{did_you_mean(str(option), known) or ';'} allowed: {', '.join(known)}."
             )
-    return LossTerm(name, float(weight), reduction, given)
+    with_options(loss, options, where)
+    return LossTerm(name, float(weight), reduction, options)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -26,12 +26,11 @@ class ErrorSums:
         """Count the elements that have a label.
 
         :param name: what is compared, such as ``"energy"`` or ``"energy forces"``
-        :param prediction: any shape
+        :param prediction: any shape; NaN beside a label makes the errors NaN
         :param label: the same shape, NaN where missing
         """
-        error = (prediction - label).detach().double()
-        is_known = ~error.isnan()
-        error = error.nan_to_num(0.0)
+        is_known = ~label.isnan()
+        error = torch.where(is_known, (prediction - label).detach().double(), 0.0)
         for sums, value in (
             (self.squares, error.square().sum()),
             (self.absolutes, error.abs().sum()),
@@ -101,8 +100,11 @@ class MetricNames:
             factor, unit = handy(target.unit)
             is_extensive = not target.is_per_atom and target.reduction == "sum"
             units[name] = (factor, f"{unit}/atom" if is_extensive and unit else unit)
-            units[gradient_name(name, "forces")] = handy(force_unit(target.unit, length))
-            units[gradient_name(name, "stress")] = handy(stress_unit(target.unit, length))
+            force, stress = "", ""
+            if unit:
+                force, stress = force_unit(target.unit, length), stress_unit(target.unit, length)
+            units[gradient_name(name, "forces")] = handy(force)
+            units[gradient_name(name, "stress")] = handy(stress)
         return cls(units)
 
     def summary(self, errors: ErrorSums) -> dict[str, dict[str, float | str]]:

@@ -1,5 +1,6 @@
 """ModelInterface, the full contract of a model, and GraphModel, the easy way to fulfil it."""
 
+import dataclasses
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar, Dict, Protocol, Self, runtime_checkable
@@ -9,11 +10,12 @@ from metatomic.torch import AtomisticModel, NeighborListOptions
 from torch import Tensor
 
 from metatrain import checkpoint
-from metatrain.data.target import DatasetInfo
+from metatrain.data.target import DatasetInfo, Target
 from metatrain.errors import MetatrainError
 from metatrain.export import AtomisticExport
 from metatrain.nn.graph import Graph
 from metatrain.standardize import Standardization
+from metatrain.units import conversion_factor
 
 
 @runtime_checkable
@@ -128,9 +130,9 @@ class GraphModel(torch.nn.Module, ABC):
         return cls.from_container(checkpoint.load(path)["model"])
 
     def restart(self, dataset_info: DatasetInfo) -> Self:
-        """The same model, told of new data with the same targets.
+        """The same model, told of new data with the same targets in the same units.
 
-        Atomic types must be among those that the model knows.
+        Atomic types must be among those that the model knows. Forces and stress may come or go.
         """
         unknown = sorted(set(dataset_info.atomic_types) - set(self.dataset_info.atomic_types))
         if unknown:
@@ -138,11 +140,25 @@ class GraphModel(torch.nn.Module, ABC):
                 f"the data holds atomic types {unknown}, which the model of the checkpoint does "
                 f"not know; it was made for {self.dataset_info.atomic_types}."
             )
-        if list(dataset_info.targets) != list(self.dataset_info.targets):
+        if dataset_info.targets.keys() != self.dataset_info.targets.keys():
             raise MetatrainError(
                 f"the data has targets {sorted(dataset_info.targets)}, the model of the "
                 f"checkpoint has {sorted(self.dataset_info.targets)}; a restart needs the same."
             )
+        found, expected = dataset_info.length_unit, self.dataset_info.length_unit
+        if not _are_equal_units(found, expected):
+            raise MetatrainError(
+                f"the data has length_unit {found!r}, the model of the checkpoint {expected!r}; a "
+                "restart needs the same."
+            )
+        targets = {}
+        for name, known in self.dataset_info.targets.items():
+            target = dataset_info.targets[name]
+            _check_same(target, known)
+            targets[name] = dataclasses.replace(
+                known, has_forces=target.has_forces, has_stress=target.has_stress
+            )
+        self.dataset_info = dataclasses.replace(self.dataset_info, targets=targets)
         return self
 
     def export(self, dtype: torch.dtype = torch.float64) -> AtomisticModel:
@@ -152,3 +168,21 @@ class GraphModel(torch.nn.Module, ABC):
             is float32, which makes all of it float32
         """
         return AtomisticExport.of(self, dtype)
+
+
+def _check_same(found: Target, expected: Target) -> None:
+    """Refuse a target that is not what the model was trained for."""
+    for field in ("quantity", "unit", "sample_kind", "reduction", "num_properties"):
+        one, other = getattr(found, field), getattr(expected, field)
+        if not (_are_equal_units(one, other) if field == "unit" else one == other):
+            raise MetatrainError(
+                f"target {found.name!r} of the data has {field} {one!r}, that of the checkpoint's "
+                f"model {other!r}; a restart needs the same."
+            )
+
+
+def _are_equal_units(one: str, other: str) -> bool:
+    """Whether two units are the same, however they are written."""
+    if one == other or not (one and other):
+        return one == other
+    return abs(conversion_factor(one, other, "unit") - 1.0) < 1e-12

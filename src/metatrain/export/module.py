@@ -1,5 +1,7 @@
 """The module inside an exported model: systems in, ``TensorMap``s out."""
 
+import copy
+
 # TorchScript reads the annotations of forward, and knows typing's names only.
 from typing import Any, Dict, List, Optional
 
@@ -28,7 +30,6 @@ class TargetOutput(torch.nn.Module):
 
     def __init__(self, target: Any, baseline: Tensor, scale: Tensor) -> None:
         super().__init__()
-        self.name: str = target.name
         self.property_name: str = target.property_name
         self.is_mean: bool = not target.is_per_atom and target.reduction == "mean"
         self.baseline: Tensor
@@ -77,6 +78,7 @@ class AtomisticExport(torch.nn.Module):
         self.neighbor_list = NeighborListOptions(cutoff=model.cutoff, full_list=True, strict=True)
         targets = model.dataset_info.targets
         standardization = model.standardization
+        self.names: List[str] = list(targets)
         self.targets = torch.nn.ModuleList(
             TargetOutput(
                 target,
@@ -126,14 +128,16 @@ class AtomisticExport(torch.nn.Module):
             kept = Labels(["system", "atom"], samples).select(selected_atoms)
             kept_systems = torch.unique(graph.system[kept])
 
-        for target in self.targets:
-            name: str = target.name
+        for index, target in enumerate(self.targets):
+            name = self.names[index]
             if name in outputs:
                 values = target(per_atom[name], rows)[kept]
                 if outputs[name].sample_kind == "atom":
                     labels = Labels(["system", "atom"], samples[kept])
                 else:
-                    values = target.reduced(values, graph.system[kept], len(systems))
+                    values = target.reduced(  # type: ignore[operator]
+                        values, graph.system[kept], len(systems)
+                    )
                     values = values[kept_systems]
                     labels = Labels(["system"], kept_systems.to(torch.int32).reshape(-1, 1))
                 indices = torch.arange(values.shape[1], dtype=torch.int32, device=device)
@@ -190,6 +194,9 @@ class AtomisticExport(torch.nn.Module):
         :param dtype: what an engine gives and gets; float32 makes all of it float32
         """
         model = model.eval()
+        if dtype == torch.float32 and model.dtype != dtype:
+            # what is still trained, or exported again, keeps its precision
+            model = copy.deepcopy(model).to(dtype)
         module = cls(model, dtype).eval()
         outputs = {
             target.name: ModelOutput(

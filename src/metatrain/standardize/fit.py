@@ -128,9 +128,16 @@ def fit_scale(
     :return: (P,) in the target's unit; one where all labels are equal
     """
     if target.has_forces:
-        values = columns.forces[target.name].reshape(-1, 1)
-    else:
-        values = residuals_per_atom(columns, target, atomic_types, baseline)
-    scale = values.square().nanmean(dim=0).sqrt()
-    noise = 1e-10 * columns.values[target.name].abs().nan_to_num(0.0).max()
-    return torch.where((scale > noise) & scale.isfinite(), scale, torch.ones_like(scale))
+        scale = _root_mean_square(columns.forces[target.name].reshape(-1, 1))
+        if scale > 0:
+            return scale
+    scale = _root_mean_square(residuals_per_atom(columns, target, atomic_types, baseline))
+    # rounding of the labels is nothing to learn
+    labels = residuals_per_atom(columns, target, atomic_types, torch.zeros_like(baseline))
+    noise = 1e-10 * labels.abs().nan_to_num(0.0).max()
+    return torch.where(scale > noise, scale, torch.ones_like(scale))
+
+
+def _root_mean_square(values: Tensor) -> Tensor:
+    """(P,) over the known values; NaN where there is none."""
+    return values.square().nanmean(dim=0).sqrt()

@@ -6,6 +6,8 @@ from typing import Any
 from metatrain.errors import MetatrainError
 from metatrain.hypers import hyper
 
+_BASELINES = "'least_squares', 'isolated_atoms', a number, or a number per atomic type"
+
 
 @dataclass(frozen=True)
 class GradientHypers:
@@ -60,17 +62,39 @@ class GradientHypers:
         maximum=1.0,
     )
     loggers: list[Any] = hyper(["csv"], "loggers, each a name or {type: NAME} with its options")
-    seed: int | None = hyper(None, "seed of order and randomness in training; null: the run's")
+    seed: int | None = hyper(
+        None, "seed of order and randomness in training; null: the run's", minimum=0
+    )
 
     def __post_init__(self) -> None:
-        baseline = self.atomic_baseline
-        if isinstance(baseline, str) and baseline not in ("least_squares", "isolated_atoms"):
+        _check_baseline(self.atomic_baseline)
+        if self.ema_decay == 1.0:
             raise MetatrainError(
-                f"atomic_baseline: {baseline!r} is unknown; use 'least_squares', "
-                "'isolated_atoms', or a mapping from target to numbers."
+                "ema_decay: with 1.0 the average never leaves the weights it starts from; use "
+                "less, such as 0.99."
             )
         for name, scale in self.fixed_scaling_weights.items():
             if not scale > 0:
                 raise MetatrainError(
                     f"fixed_scaling_weights.{name}: {scale!r} is no scale; use a number above 0."
                 )
+
+
+def _check_baseline(asked: Any) -> None:
+    by_target = asked if isinstance(asked, dict) else {"": asked}
+    if not isinstance(asked, dict | str):
+        raise MetatrainError(f"atomic_baseline: found {asked!r}, expected {_BASELINES}.")
+    for target, given in by_target.items():
+        numbers = list(given.values()) if isinstance(given, dict) else [given]
+        types = list(given) if isinstance(given, dict) else []
+        if given in ("least_squares", "isolated_atoms") or (
+            all(_is_number(number) for number in numbers)
+            and all(isinstance(number, int) for number in types)
+        ):
+            continue
+        key = f"atomic_baseline.{target}" if target else "atomic_baseline"
+        raise MetatrainError(f"{key}: found {given!r}, expected {_BASELINES}.")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

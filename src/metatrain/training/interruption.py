@@ -34,5 +34,5 @@ def delayed_interruption() -> Iterator[Callable[[], int | None]]:
     try:
         yield lambda: received[0] if received else None
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        for handled, handler in previous.items():
+            signal.signal(handled, handler)

@@ -67,7 +67,7 @@ class Loop:
         self.steps_per_epoch = math.ceil(len(data.training) / hypers.batch_size)
         num_steps = self.steps_per_epoch * hypers.num_epochs
         self.warmup_steps = int(hypers.warmup_fraction * num_steps)
-        self.follows_validation = scheduler.follows_validation
+        self.follows_validation = getattr(scheduler, "follows_validation", False)
         self.scheduler = scheduler(optimizer, num_steps - self.warmup_steps)
         self.average = None if hypers.ema_decay is None else Average(model, hypers.ema_decay)
         self.progress = Progress()
@@ -76,6 +76,7 @@ class Loop:
         # the hub fills in the seed; elsewhere torch's own does
         self.seed = torch.initial_seed() if hypers.seed is None else hypers.seed
         self.random_state = torch.get_rng_state()
+        self.last_saved: Path | None = None
 
     def run(self, checkpoint_dir: Path, save: Callable[[Path], None], log: LogSession) -> None:
         """Train to the last epoch, or until stopped early or by a signal.
@@ -101,6 +102,7 @@ class Loop:
                 is_last = self.progress.epoch == self.hypers.num_epochs or self.is_stopped_early
                 if is_last or self.progress.epoch % self.hypers.checkpoint_interval == 0:
                     save(last)
+                    self.last_saved = last
                 if is_best:
                     save(checkpoint_dir / "best.ckpt")
                 number = signal_received()
@@ -148,11 +150,7 @@ class Loop:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.hypers.grad_clip_norm)
         value = loss.item()
         if not math.isfinite(value):
-            raise MetatrainError(
-                f"epoch {self.progress.epoch + 1}, step {self.progress.step + 1}: the loss is "
-                f"{value}; a smaller architecture.training.learning_rate or a "
-                "grad_clip_norm may help; last.ckpt holds the last good state."
-            )
+            raise self._diverged(f"the loss is {value}")
         with self._warmed_up():
             self.optimizer.step()
         if self._global_step >= self.warmup_steps and not self.follows_validation:
@@ -164,6 +162,15 @@ class Loop:
         self.progress.loss += value * num_systems
         self.progress.num_systems += num_systems
         self.progress.step += 1
+
+    def _diverged(self, what: str) -> MetatrainError:
+        saved = "nothing was saved yet"
+        if self.last_saved is not None:
+            saved = f"{self.last_saved} holds the last good state"
+        return MetatrainError(
+            f"epoch {self.progress.epoch + 1}, step {self.progress.step + 1}: {what}; a smaller "
+            f"architecture.training.learning_rate or a grad_clip_norm may help; {saved}."
+        )
 
     @property
     def _global_step(self) -> int:
@@ -183,6 +190,10 @@ class Loop:
     def _finish_epoch(self, log: LogSession, clock: "_Clock") -> bool:
         """Validate and log; tell whether the epoch is the best so far."""
         progress = self.progress
+        # a loss shows what the steps before it did: the last step of an epoch has none after
+        # it, and its weights would replace the last good ones
+        if not all(bool(parameter.isfinite().all()) for parameter in self.parameters):
+            raise self._diverged("the weights are not finite")
         progress.epoch += 1
         progress.step = 0
         metrics = {"learning rate": self.optimizer.param_groups[0]["lr"]}

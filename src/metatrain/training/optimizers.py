@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 import torch
 
+from metatrain.errors import MetatrainError
+from metatrain.hypers import hyper
+
 
 @dataclass(frozen=True)
 class Adam:
@@ -15,9 +18,14 @@ class Adam:
     :param epsilon: added to the root of the mean square
     """
 
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
+    beta1: float = hyper(0.9, "decay of the mean gradient", minimum=0.0)
+    beta2: float = hyper(0.999, "decay of the mean square gradient", minimum=0.0)
+    epsilon: float = hyper(1e-8, "added to the root of the mean square", minimum=0.0)
+
+    def __post_init__(self) -> None:
+        for name in ("beta1", "beta2"):
+            if not getattr(self, name) < 1.0:
+                raise MetatrainError(f"{name}: found {getattr(self, name)}, expected less than 1.")
 
     def __call__(
         self, parameters: Iterable[torch.nn.Parameter], learning_rate: float, weight_decay: float

@@ -6,17 +6,21 @@ from metatrain.metrics import ErrorSums
 
 
 def best_metric(kind: str, loss: float, errors: ErrorSums) -> float:
-    """The number that decides which epoch is best; smaller is better.
+    """The number that decides which epoch is best; smaller is better, and NaN never is.
+
+    What has no label in the validation set counts for nothing.
 
     :param kind: ``"loss"``, ``"rmse_prod"`` or ``"mae_prod"``
     :param loss: of the validation set
     :param errors: of the validation set
     """
+    labelled = [name for name in errors.names if errors.counts[name] > 0]
+    if not labelled:
+        return math.nan
     if kind == "loss":
         return loss
     of = errors.rmse if kind == "rmse_prod" else errors.mae
-    known = [value for value in map(of, errors.names) if not math.isnan(value)]
-    return math.prod(known)
+    return math.prod(map(of, labelled))
 
 
 def line(epoch: int, num_epochs: int, metrics: dict[str, float], *, show_mae: bool) -> str:

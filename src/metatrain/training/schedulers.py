@@ -11,16 +11,20 @@ from typing import ClassVar
 
 import torch
 
+from metatrain.hypers import hyper
+
 
 @dataclass(frozen=True)
 class Cosine:
     """From the learning rate down to ``final_fraction`` of it, along half a cosine.
 
-    :param final_fraction: what is left of the learning rate at the last step
+    :param final_fraction: what is left of the learning rate after the last step
     """
 
     follows_validation: ClassVar[bool] = False
-    final_fraction: float = 0.0
+    final_fraction: float = hyper(
+        0.0, "part of the learning rate that is left at the end", minimum=0.0, maximum=1.0
+    )
 
     def __call__(
         self, optimizer: torch.optim.Optimizer, num_steps: int
@@ -54,11 +58,13 @@ class Constant:
 class Exponential:
     """From the learning rate down to ``final_fraction`` of it, by the same factor each step.
 
-    :param final_fraction: what is left of the learning rate at the last step
+    :param final_fraction: what is left of the learning rate after the last step
     """
 
     follows_validation: ClassVar[bool] = False
-    final_fraction: float = 0.01
+    final_fraction: float = hyper(
+        0.01, "part of the learning rate that is left at the end", above=0.0, maximum=1.0
+    )
 
     def __call__(
         self, optimizer: torch.optim.Optimizer, num_steps: int
@@ -78,8 +84,8 @@ class Plateau:
     """
 
     follows_validation: ClassVar[bool] = True
-    factor: float = 0.5
-    patience: int = 10
+    factor: float = hyper(0.5, "what the learning rate is multiplied by", above=0.0, maximum=0.99)
+    patience: int = hyper(10, "epochs without improvement before that", minimum=0)
 
     def __call__(
         self,

@@ -66,7 +66,8 @@ class Average:
 
     def __init__(self, model: torch.nn.Module, decay: float) -> None:
         self.decay = decay
-        self.parameters = dict(model.named_parameters())
+        # a tensor with two names is averaged under both, as a state_dict has both
+        self.parameters = dict(model.named_parameters(remove_duplicate=False))
         self.values = copy_of(self.parameters)
 
     def update(self) -> None:

@@ -14,6 +14,7 @@ from metatrain.data.dataset import Dataset
 from metatrain.data.neighbor_lists import find_pairs
 from metatrain.data.target import Target
 from metatrain.errors import MetatrainError, did_you_mean
+from metatrain.hypers import with_options
 from metatrain.log import logger
 from metatrain.losses import expand
 from metatrain.model import GraphModel
@@ -59,6 +60,12 @@ class GradientTrainer:
             _check_targets(hypers.atomic_baseline, targets, "atomic_baseline")
         _check_targets(hypers.fixed_scaling_weights, targets, "fixed_scaling_weights")
         _check_targets(hypers.per_structure_targets, targets, "per_structure_targets")
+        for name in hypers.per_structure_targets:
+            if targets[name].is_per_atom or targets[name].reduction == "mean":
+                raise MetatrainError(
+                    f"architecture.training.per_structure_targets.{name}: has no sum over the "
+                    "atoms of a structure; remove it."
+                )
         return dataclasses.replace(hypers, loss=terms)
 
     def train(
@@ -79,11 +86,8 @@ class GradientTrainer:
         """
         training = Columns.concatenate([dataset.columns for dataset in train_datasets])
         validation = [dataset.columns for dataset in val_datasets if len(dataset)]
-        if self.hypers.early_stopping_patience is not None and not validation:
-            raise MetatrainError(
-                "architecture.training.early_stopping_patience: early stopping needs a "
-                "validation set; add one or remove the option."
-            )
+        if not validation:
+            self._check_that_nothing_needs_validation()
         if self.hypers.batch_size > len(training):
             logger.info(
                 "batch_size %d is more than the %d training systems: one batch holds them all",
@@ -103,6 +107,19 @@ class GradientTrainer:
         finally:
             log.close()
         self._finish(model)
+
+    def _check_that_nothing_needs_validation(self) -> None:
+        if self.hypers.early_stopping_patience is not None:
+            raise MetatrainError(
+                "architecture.training.early_stopping_patience: early stopping needs a "
+                "validation set; add one or remove the option."
+            )
+        scheduler = _build("schedulers", self.hypers.scheduler, "scheduler")
+        if getattr(scheduler, "follows_validation", False):
+            raise MetatrainError(
+                f"architecture.training.scheduler: {self.hypers.scheduler!r} follows the errors "
+                "of a validation set; add one or take another schedule, such as 'cosine'."
+            )
 
     def _fit(self, model: GraphModel, training: Columns) -> Standardization:
         types = model.dataset_info.atomic_types
@@ -173,7 +190,9 @@ class GradientTrainer:
             logger.info("keeping the weights of epoch %d, the best", progress.best_epoch)
             model.load_state_dict(self._loop.best_weights)
         else:
-            logger.info("there is no validation set: keeping the weights of the last epoch")
+            logger.info(
+                "no validation set tells which epoch is best: keeping the weights of the last"
+            )
             model.load_state_dict(self._loop.usable_weights())
         model.eval()
 
@@ -224,18 +243,12 @@ class _Loggers:
 def _build(kind: str, asked: Any, option: str) -> Any:
     """The plug-in that an option asks for: a name, or ``{type: NAME}`` with options beside."""
     where = f"architecture.training.{option}"
-    given = {"type": asked} if isinstance(asked, str) else dict(asked)
-    if "type" not in given:
-        raise MetatrainError(f"{where}: 'type' is missing; write {{type: NAME, ...}}.")
-    plugin = plugins.load(kind, given.pop("type"), where)
-    allowed = [field.name for field in dataclasses.fields(plugin)]
-    for name in given:
-        if name not in allowed:
-            raise MetatrainError(
-                f"{where}.{name}: unknown option{did_you_mean(str(name), allowed) or ';'} "
-                f"allowed: {', '.join(allowed) or 'none'}."
-            )
-    return plugin(**given)
+    given = {"type": asked} if isinstance(asked, str) else asked
+    if not isinstance(given, Mapping) or "type" not in given:
+        raise MetatrainError(f"{where}: found {asked!r}, expected a name or {{type: NAME, ...}}.")
+    options = dict(given)
+    plugin = plugins.load(kind, options.pop("type"), where)
+    return with_options(plugin, options, where)
 
 
 def _check_targets(named: Any, targets: Mapping[str, Target], option: str) -> None:

@@ -1,0 +1,113 @@
+"""What the README and the examples promise, done as a reader would."""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import pandas
+import pytest
+import yaml
+from runs import ROOT, mtt_environment, only_run, run_mtt
+
+
+def test_the_commands_of_the_readme_are_single_lines_of_files_that_exist():
+    readme = (ROOT / "README.md").read_text()
+    for mark in ("main job", "test command"):
+        (command,) = re.findall(rf"<!-- {mark} -->\n```bash\n(.*)\n```\n", readme)
+        assert command.startswith("python3 -m venv .venv && ")
+        for word in command.split():
+            if word.startswith("examples/"):
+                assert (ROOT / word).exists()
+
+
+@pytest.fixture(scope="module")
+def ethanol(tmp_path_factory):
+    """The README's example, with fewer epochs; its options are those of the file."""
+    folder = tmp_path_factory.mktemp("ethanol")
+    shutil.copytree(ROOT / "examples", folder / "examples")
+    shorter = ["-r", "architecture.training.num_epochs=15"]
+    done = run_mtt("train", "examples/ethanol/options.yaml", *shorter, folder=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_the_example_learns_ethanol(ethanol):
+    table = pandas.read_csv(only_run(ethanol) / "metrics.csv")
+    forces = table["validation forces RMSE (meV/A)"]
+    # the forces themselves are 1190 meV/A in the mean
+    assert forces.iloc[-1] < 200
+    assert forces.iloc[-1] < 0.5 * forces.iloc[0]
+
+
+def test_the_example_is_evaluated(ethanol):
+    done = run_mtt("eval", "model.pt", "examples/ethanol/evaluate.yaml", folder=ethanol)
+    assert done.returncode == 0, done.stderr
+    assert "400 systems" in done.stdout
+
+
+def test_molecular_dynamics_with_the_example_conserves_energy(ethanol):
+    done = subprocess.run(
+        [sys.executable, "examples/ethanol/run_md.py", "--picoseconds", "0.2"],
+        cwd=ethanol,
+        env=mtt_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    drift = float(re.search(r"energy: (\S+) meV/atom", done.stdout)[1])
+    assert abs(drift) < 1.0
+    assert 150 < float(re.search(r"temperature: (\S+) K", done.stdout)[1]) < 450
+
+
+def test_every_options_block_of_the_docs_is_yaml():
+    for page in ("docs/options.md", "README.md"):
+        for block in re.findall(r"```yaml\n(.*?)```", (ROOT / page).read_text(), re.DOTALL):
+            assert isinstance(yaml.safe_load(block), dict)
+
+
+def test_the_options_page_names_every_option_of_the_trainer():
+    from metatrain.training import GradientHypers
+
+    page = (ROOT / "docs/options.md").read_text()
+    for name in GradientHypers.__dataclass_fields__:
+        assert f"`{name}`" in page, name
+
+
+def test_the_architecture_of_the_guide_passes_the_conformance_suite(tmp_path):
+    (page,) = re.findall(
+        r"```python\n(# my_package.*?)```",
+        (ROOT / "docs/new-architecture.md").read_text(),
+        re.DOTALL,
+    )
+    (tmp_path / "my_package.py").write_text(page)
+    (tmp_path / "my_plugin.py").write_text("import my_package as it\n")
+    (tmp_path / "test_radial.py").write_text(
+        "from metatrain.testing import GraphModelTests\n"
+        "class TestRadial(GraphModelTests):\n"
+        "    architecture = 'my_plugin:it'\n"
+        "    model_hypers = {'num_features': 8}\n"
+        "    training_hypers = {'num_epochs': 3}\n"
+    )
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-c",
+            ROOT / "pyproject.toml",
+            "test_radial.py",
+            "-o",
+            "pythonpath=.",
+            "--rootdir",
+            ".",
+        ],
+        cwd=tmp_path,
+        env=mtt_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
