@@ -20,7 +20,13 @@ FLOORS = [
     ["metatrain.losses", "metatrain.metrics", "metatrain.options"],
     ["metatrain.data"],
     ["metatrain.nn"],
-    ["metatrain.plugins", "metatrain.units", "metatrain.log", "metatrain.hypers", "metatrain.seeds"],
+    [
+        "metatrain.plugins",
+        "metatrain.units",
+        "metatrain.log",
+        "metatrain.hypers",
+        "metatrain.seeds",
+    ],
     ["metatrain.errors"],
     ["metatrain"],
 ]

@@ -9,12 +9,12 @@ from pathlib import Path
 import ase.io
 import numpy as np
 from ase import units
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary, ZeroRotation
+from ase.md.langevin import Langevin
 from ase.md.verlet import VelocityVerlet
-from ase.optimize import BFGS
 from metatomic_ase import MetatomicCalculator
 
 HERE = Path(__file__).parent
+TIMESTEP = 0.5 * units.fs
 
 arguments = argparse.ArgumentParser(description=__doc__)
 arguments.add_argument("--model", default="model.pt", help="exported model")
@@ -23,13 +23,17 @@ given = arguments.parse_args()
 
 atoms = ase.io.read(HERE / "ethanol.xyz", index=0)
 atoms.calc = MetatomicCalculator(given.model)
-BFGS(atoms, logfile=None).run(fmax=0.05)
 
-# From the minimum, half of the kinetic energy becomes potential energy: 600 K make 300 K.
-random = np.random.default_rng(0)
-MaxwellBoltzmannDistribution(atoms, temperature_K=600, rng=random)
-Stationary(atoms)
-ZeroRotation(atoms)
+# half a picosecond in a heat bath of 300 K, then the run proper
+bath = Langevin(
+    atoms,
+    timestep=TIMESTEP,
+    temperature_K=300,
+    friction=0.02 / units.fs,
+    fixcm=False,
+    rng=np.random.default_rng(0),
+)
+bath.run(1000)
 
 energies, temperatures = [], []
 
@@ -40,9 +44,9 @@ def record() -> None:
     temperatures.append(atoms.get_temperature())
 
 
-dynamics = VelocityVerlet(atoms, timestep=0.5 * units.fs)
+dynamics = VelocityVerlet(atoms, timestep=TIMESTEP)
 dynamics.attach(record, interval=10)
-dynamics.run(round(given.picoseconds * 1000 / 0.5))
+dynamics.run(round(given.picoseconds * 1000 * units.fs / TIMESTEP))
 
 times = np.linspace(0.0, given.picoseconds, len(energies))
 drift = np.polyfit(times, energies, 1)[0] * given.picoseconds

@@ -106,14 +106,9 @@ def load(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except PermissionError as error:
         raise MetatrainError(f"{path}: may not be read by you.") from error
-    except pickle.UnpicklingError as error:
-        raise MetatrainError(
-            f"{path}: is not a checkpoint of metatrain {__version__}, which holds tensors and "
-            "plain containers only; nothing of it was run."
-        ) from error
     except Exception as error:
         # Whatever torch and zipfile raise for damaged bytes, the file is what to mend.
-        what = "is damaged" if _is_zip_start(path) else "is not a checkpoint"
+        what = _what_is_wrong(path, error)
         raise MetatrainError(f"{path}: {what}{_older_sibling(path)}.") from error
     header = content.get("header") if isinstance(content, dict) else None
     if not isinstance(header, dict) or not {"format", "metatrain"} <= header.keys():
@@ -144,9 +139,16 @@ def is_checkpoint(path: Path) -> bool:
         return path.suffix == ".ckpt"
 
 
-def _is_zip_start(path: Path) -> bool:
+def _what_is_wrong(path: Path, error: Exception) -> str:
     with path.open("rb") as file:
-        return file.read(2) == b"PK"
+        is_archive = file.read(2) == b"PK"
+    is_whole = zipfile.is_zipfile(path)
+    if is_archive and not (is_whole and isinstance(error, pickle.UnpicklingError)):
+        return "is damaged"
+    return (
+        f"is not a checkpoint of metatrain {__version__}, which holds tensors and plain "
+        "containers alone; nothing of it was run"
+    )
 
 
 def _older_sibling(path: Path) -> str:

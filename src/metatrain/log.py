@@ -1,7 +1,6 @@
 """What a run tells its user: console, ``train.log``, and a live line on a terminal."""
 
 import logging
-import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from metatrain.errors import Interrupted, MetatrainError
 logger = logging.getLogger("metatrain")
 """The logger of the hub and its plug-ins."""
 
-_console = Console(file=sys.stdout, soft_wrap=True, highlight=False)
+_console = Console(soft_wrap=True, highlight=False)
 
 
 class _ConsoleHandler(logging.Handler):
@@ -29,9 +28,10 @@ class _ConsoleHandler(logging.Handler):
 class _Formatter(logging.Formatter):
     """Messages as they are; warnings say that they are."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        return f"warning: {text}" if record.levelno == logging.WARNING else text
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
+        if record.levelno == logging.WARNING:
+            record.message = f"warning: {record.message}"
+        return super().formatMessage(record)
 
 
 @contextmanager
@@ -100,7 +100,7 @@ def duration(seconds: float) -> str:
     """A time span for reading: ``0.4 s``, ``12 s``, ``3 min 20 s``, ``5 h 02 min``."""
     if seconds < 10:
         return f"{seconds:.1f} s"
-    if seconds < 60:
+    if round(seconds) < 60:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:

@@ -1,8 +1,11 @@
 """The command `mtt`: one module per command; what a command needs is loaded when it runs."""
 
 import argparse
+import errno
 import importlib
+import shlex
 import sys
+import tempfile
 import traceback
 import warnings
 from pathlib import Path
@@ -13,6 +16,7 @@ from metatrain.errors import Interrupted, MetatrainError
 
 COMMANDS = (train, evaluate, export, list_plugins, completion)
 CRASH_LOG = Path("mtt-crash.log")
+NOTE = "the traceback is in"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -42,14 +46,15 @@ def main(arguments: list[str] | None = None) -> int:
     del given["command"]
     module, function = given.pop("workflow").split(":")
     try:
+        # where a user's own module:Thing is looked for, after all that is installed
+        sys.path.append(str(Path.cwd()))
         with warnings.catch_warnings():
             if not sys.warnoptions:
                 # Warnings of libraries are for us, who see them as errors in the tests.
                 warnings.simplefilter("ignore")
             getattr(importlib.import_module(module), function)(**given)
     except MetatrainError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return _refuse(str(error))
     except Interrupted as stop:
         print(f"{stop}; to go on: {_restart_line(stop.checkpoint)}", file=sys.stderr)
         return 128 + stop.signal_number
@@ -57,9 +62,27 @@ def main(arguments: list[str] | None = None) -> int:
         print("stopped by Ctrl-C before there was anything to save", file=sys.stderr)
         return 130
     except Exception as bug:  # noqa: BLE001 (the last to see it: it is reported as a bug)
+        mistake = _mistake(bug)
+        if mistake:
+            return _refuse(mistake)
         _report(bug)
         return 1
     return 0
+
+
+def _refuse(message: str) -> int:
+    print("error:", " ".join(message.split()), file=sys.stderr)
+    return 2
+
+
+def _mistake(error: Exception) -> str:
+    """What the user can do about an error of the machine; empty for a bug."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{error.filename or 'the disk'}: no space is left; free some, and restart."
+    # torch may not be loaded, and is not loaded for this
+    if type(error).__name__ == "OutOfMemoryError":
+        return "the memory of the device is full; take smaller batches, or another device."
+    return ""
 
 
 def _restart_line(checkpoint: Path) -> str:
@@ -72,17 +95,24 @@ def _restart_line(checkpoint: Path) -> str:
         if word.startswith("--restart="):
             del words[index]
             break
-    return " ".join(["mtt", *words, "--restart", str(checkpoint)])
+    return shlex.join(["mtt", *words, "--restart", str(checkpoint)])
 
 
 def _report(bug: Exception) -> None:
     """Say that it is a bug, and where its traceback is."""
-    where = getattr(bug, "__notes__", [])
-    if not where:
-        CRASH_LOG.write_text(traceback.format_exc())
-        where = [f"the traceback is in {CRASH_LOG}"]
+    notes = [note for note in getattr(bug, "__notes__", []) if note.startswith(NOTE)]
+    where = notes[-1] if notes else f"{NOTE} {_written(traceback.format_exc())}"
     kind = type(bug).__name__
     text = (str(bug).splitlines() or [""])[0]
-    print(
-        f"this is a bug, of metatrain or of a plug-in: {kind}: {text}; {where[0]}", file=sys.stderr
-    )
+    print(f"this is a bug, of metatrain or of a plug-in: {kind}: {text}; {where}", file=sys.stderr)
+
+
+def _written(text: str) -> Path:
+    """The file with a traceback: here, or where temporary files go."""
+    path = CRASH_LOG
+    try:
+        path.write_text(text)
+    except OSError:
+        path = Path(tempfile.gettempdir()) / CRASH_LOG
+        path.write_text(text)
+    return path

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 import torch
-from ase.data import chemical_symbols
 from torch import Tensor
 
+from metatrain.data.atomic_types import symbol, symbols
 from metatrain.data.columns import Columns
 from metatrain.data.target import Target
 from metatrain.errors import MetatrainError
@@ -49,13 +49,9 @@ def census(
 def _elements(columns: Columns) -> str:
     types, counts = torch.unique(columns.types, return_counts=True)
     return ", ".join(
-        f"{_symbol(number)} {count}"
+        f"{symbol(number)} {count}"
         for number, count in zip(types.tolist(), counts.tolist(), strict=True)
     )
-
-
-def _symbol(number: int) -> str:
-    return chemical_symbols[number] if number < len(chemical_symbols) else f"type {number}"
 
 
 def _rows_of_target(
@@ -136,5 +132,5 @@ def _shared_elements(columns: Columns, systems: Tensor) -> str:
     cells = columns.system_of_atom * len(types) + kind_of_atom
     counts = torch.bincount(cells, minlength=len(columns) * len(types))
     is_shared = (counts.reshape(-1, len(types))[systems] > 0).all(dim=0)
-    symbols = [_symbol(number) for number in types[is_shared].tolist()]
-    return f"all have {', '.join(symbols)}" if symbols else "they have no element in common"
+    shared = symbols(types[is_shared].tolist())
+    return f"all have {shared}" if shared else "they have no element in common"

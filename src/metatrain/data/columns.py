@@ -28,6 +28,11 @@ class Origin:
         """The file and the place in it, as the beginning of a message."""
         return f"{self.files[int(self.file[system])]}, system {int(self.number[system])}"
 
+    def pairs(self) -> set[tuple[str, int]]:
+        """File and place of each system."""
+        files = [self.files[index] for index in self.file.tolist()]
+        return set(zip(files, self.number.tolist(), strict=True))
+
     def select(self, systems: Tensor) -> "Origin":
         """The origin of some of the systems."""
         return Origin(self.files, self.file[systems], self.number[systems])

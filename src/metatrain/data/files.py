@@ -49,7 +49,7 @@ def files_of(source: DataSource) -> dict[str, DataFile]:
         for gradient, entry in gradients_of(target).items():
             named[f"targets.{name}.{gradient}"] = (entry.read_from, entry.reader)
     return {
-        place: DataFile(path, readers.find(path, reader, f"{source.where}.{place}"))
+        place: DataFile(path, readers.find(path, reader, source.key(place)))
         for place, (path, reader) in named.items()
     }
 

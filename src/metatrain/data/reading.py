@@ -96,10 +96,10 @@ def _unique_indices(source: DataSource) -> NDArray[np.int64] | None:
         return None
     indices = np.unique(np.array(source.indices, dtype=np.int64))
     if len(indices) == 0:
-        raise MetatrainError(f"{source.where}.indices: is empty; expected at least one index.")
+        raise MetatrainError(f"{source.key('indices')}: is empty; expected at least one index.")
     if indices[0] < 0:
         raise MetatrainError(
-            f"{source.where}.indices: {indices[0]} is out of range; systems count from 0."
+            f"{source.key('indices')}: {indices[0]} is out of range; systems count from 0."
         )
     return indices
 
@@ -114,10 +114,10 @@ def _rows_wanted(wanted: NDArray[np.int64] | None, first: int, size: int) -> NDA
 def _check_range(source: DataSource, wanted: NDArray[np.int64] | None, num_read: int) -> None:
     path = source.systems.read_from
     if num_read == 0:
-        raise MetatrainError(f"{source.where}.systems: {path} holds no systems.")
+        raise MetatrainError(f"{source.key('systems')}: {path} holds no systems.")
     if wanted is not None and wanted[-1] >= num_read:
         raise MetatrainError(
-            f"{source.where}.indices: {wanted[-1]} is out of range; "
+            f"{source.key('indices')}: {wanted[-1]} is out of range; "
             f"{path} has {num_read} systems, 0 to {num_read - 1}."
         )
 
@@ -134,12 +134,12 @@ class _Factors:
         wanted = units or Units("")
         found = source.systems.length_unit
         return cls(
-            _factor(found, wanted.length_unit, f"{source.where}.systems.length_unit"),
+            _factor(found, wanted.length_unit, source.key("systems.length_unit")),
             {
                 name: _factor(
                     target.unit,
                     wanted.targets.get(name, ""),
-                    f"{source.where}.targets.{name}.unit",
+                    source.key(f"targets.{name}.unit"),
                 )
                 for name, target in source.targets.items()
             },
@@ -292,7 +292,7 @@ def _check_all_found(source: DataSource, found: set[str], keys: dict[str, Keys])
 def _absent(
     source: DataSource, place: str, entry: TargetSource | GradientSource, keys: Keys
 ) -> MetatrainError:
-    where = f"{source.where}.{place}"
+    where = source.key(place)
     if isinstance(entry, TargetSource):
         is_per_atom, note = entry.sample_kind == "atom", _note_on_sample_kind(entry, keys)
     else:
@@ -333,7 +333,7 @@ def targets_of(sources: Sequence[DataSource], columns: Sequence[Columns]) -> dic
     first_place: dict[str, str] = {}
     for source in sources:
         for name, entry in source.targets.items():
-            place = f"{source.where}.targets.{name}"
+            place = source.key(f"targets.{name}")
             target = _target_of(name, entry, columns)
             first = targets.setdefault(name, target)
             if replace(target, unit=first.unit, description=first.description) != first:

@@ -57,7 +57,8 @@ class TargetSource:
 class DataSource:
     """One data set of the options file.
 
-    :param where: its key in the options file, such as ``training_set[0]``, for messages
+    :param where: its key in the options file, such as ``training_set[0]``, for messages;
+        empty where the data set is the whole file
     :param indices: rows of the file to take, in this order; ``None`` takes all
     """
 
@@ -65,3 +66,7 @@ class DataSource:
     systems: SystemsSource
     targets: dict[str, TargetSource] = field(default_factory=dict)
     indices: tuple[int, ...] | None = None
+
+    def key(self, name: str) -> str:
+        """The full key of something within, such as ``training_set[0].targets.energy``."""
+        return f"{self.where}.{name}" if self.where else name

@@ -6,6 +6,8 @@ from typing import Any
 from metatrain import plugins
 from metatrain.errors import MetatrainError
 
+_METHODS = {"readers": "__call__", "writers": "open"}
+
 
 def plugin_for(kind: str, path: str | Path, name: str | None, where: str) -> Any:
     """The reader or writer that is named, or else the one that claims the suffix of a file.
@@ -16,16 +18,31 @@ def plugin_for(kind: str, path: str | Path, name: str | None, where: str) -> Any
     :param where: what names the file in the options, for messages
     """
     if name is not None:
-        return plugins.load(kind, name, where)()
+        return _made(kind, plugins.load(kind, name, where), name, where)
     candidates = {known: plugins.load(kind, known, where) for known in plugins.installed(kind)}
-    claims = {suffix: known for known in candidates for suffix in candidates[known].suffixes}
+    claims = {
+        suffix: known
+        for known, plugin in candidates.items()
+        for suffix in getattr(plugin, "suffixes", ())
+    }
     file_name = Path(path).name
     fitting = [suffix for suffix in claims if file_name.endswith(suffix)]
     if not fitting:
+        way_out = ", or name a reader, such as 'reader: ase'" if kind == "readers" else ""
         raise MetatrainError(
             f"{where}: none of the {kind} claims the suffix of {file_name!r}; known are "
-            f"{', '.join(sorted(claims)) or 'none'}; rename the file, or name one of the "
-            f"{kind}, such as '{kind[:-1]}: {next(iter(candidates), 'module:Thing')}'."
+            f"{', '.join(sorted(claims)) or 'none'}; rename the file{way_out}."
         )
     # "vasprun.xml" says more than ".xml"
-    return candidates[claims[max(fitting, key=len)]]()
+    known = claims[max(fitting, key=len)]
+    return _made(kind, candidates[known], known, where)
+
+
+def _made(kind: str, plugin: Any, name: str, where: str) -> Any:
+    """The plug-in with its options as they are by default."""
+    method = _METHODS[kind]
+    if not isinstance(plugin, type) or not any(method in vars(of) for of in plugin.__mro__):
+        raise MetatrainError(
+            f"{where}: {name!r} is none of the {kind}; expected a class with {method}(path)."
+        )
+    return plugin()

@@ -1,5 +1,6 @@
 """What is learned: targets, and what a model knows about its data set."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -59,7 +60,11 @@ class Target:
     def property_name(self) -> str:
         """Name of the property dimension of the target's ``TensorMap``s."""
         # metatomic fixes the names of the properties of its standard quantities
-        return "energy" if self.quantity == "energy" else self.name.replace(":", "_")
+        if self.quantity == "energy":
+            return "energy"
+        # and metatensor takes identifiers alone
+        name = re.sub(r"\W", "_", self.name, flags=re.ASCII)
+        return name if name.isidentifier() else f"_{name}"
 
 
 @dataclass(frozen=True)

@@ -193,10 +193,10 @@ class AtomisticExport(torch.nn.Module):
         :param model: the model, in the precision its network shall run in
         :param dtype: what an engine gives and gets; float32 makes all of it float32
         """
-        model = model.eval()
-        if dtype == torch.float32 and model.dtype != dtype:
-            # what is still trained, or exported again, keeps its precision
-            model = copy.deepcopy(model).to(dtype)
+        # Saving, casting or moving what is exported must not reach the model that is trained.
+        model = copy.deepcopy(model).eval()
+        if dtype == torch.float32:
+            model = model.to(dtype)
         module = cls(model, dtype).eval()
         outputs = {
             target.name: ModelOutput(

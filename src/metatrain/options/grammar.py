@@ -1,13 +1,13 @@
 """The grammar of data sets: from shorthands to complete, typed sources."""
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from metatomic.torch import unit_dimension_for_quantity
-
 from metatrain import plugins, units
+from metatrain.data import readers
 from metatrain.data.source import DataSource, GradientSource, SystemsSource, TargetSource
 from metatrain.options import mistakes
 from metatrain.options.check import build
@@ -54,6 +54,11 @@ def expand_indices(given: Any, place: Place) -> tuple[int, ...]:
     for row in given:
         if isinstance(row, bool) or not isinstance(row, int) or row < 0:
             raise mistakes.wrong_type(place, row, "rows: whole numbers from 0")
+    twice = [row for row, count in Counter(given).items() if count > 1]
+    if twice:
+        raise place.mistake(
+            f"row {twice[0]} stands there {given.count(twice[0])} times; write it once"
+        )
     return tuple(given)
 
 
@@ -106,7 +111,7 @@ def _data_source(given: Any, place: Place) -> DataSource:
     }
     indices = section.indices
     rows = None if indices is None else expand_indices(indices, place / "indices")
-    return DataSource(place.key or "systems", systems, targets, rows)
+    return DataSource(place.key, systems, targets, rows)
 
 
 def _systems(given: Any, place: Place) -> SystemsSource:
@@ -119,9 +124,10 @@ def _systems(given: Any, place: Place) -> SystemsSource:
         units.check_unit(section.length_unit, "length", str(unit_place))
     else:
         unit_place.note("not given, 'angstrom' is assumed")
+    read_from = check_file(section.read_from, at)
     return SystemsSource(
-        read_from=check_file(section.read_from, at),
-        reader=_reader(section.reader, place / "reader"),
+        read_from=read_from,
+        reader=_reader(section.reader, read_from, place),
         length_unit=section.length_unit or "angstrom",
     )
 
@@ -153,16 +159,20 @@ def _target(name: str, given: Any, systems: SystemsSource, place: Place) -> Targ
 
 
 def _check_name(name: str, place: Place) -> None:
-    """Refuse a name under which an exported model could not offer the target."""
-    if "::" in name.strip(":"):
-        return
-    try:
-        unit_dimension_for_quantity(name)
-    except (RuntimeError, ValueError) as error:
+    """Refuse a name under which an exported model could not offer the target.
+
+    Engines know more names, such as 'charge', but expect of them what is no scalar target.
+    """
+    if not _is_energy(name) and "::" not in name.strip(":"):
         raise place.mistake(
-            f"{name!r} is no name that simulation engines know; "
+            f"{name!r} is no name that simulation engines know for such a target; "
             f"write 'mtt::{name.strip(':') or 'name'}', and 'key: {name}' if the file calls it so"
-        ) from error
+        )
+
+
+def _is_energy(name: str) -> bool:
+    """Whether the name says that a target is an energy: 'energy', or a variant of it."""
+    return name == "energy" or (name.startswith("energy/") and len(name) > len("energy/"))
 
 
 def _check_type(section: TargetSection, place: Place) -> None:
@@ -174,11 +184,11 @@ def _check_type(section: TargetSection, place: Place) -> None:
 
 
 def _quantity(name: str, section: TargetSection, place: Place) -> str:
-    if name != "energy":
+    if not _is_energy(name):
         return section.quantity or ""
     if section.quantity not in (None, "", "energy"):
         raise (place / "quantity").mistake(
-            f"found {section.quantity!r}, but what is called 'energy' is an energy; "
+            f"found {section.quantity!r}, but what is called {name!r} is an energy; "
             "rename the target"
         )
     return "energy"
@@ -235,7 +245,7 @@ def _check_reductions(given: Any, place: Place) -> None:
         return
     for name, target in given["targets"].items():
         section = target if isinstance(target, Mapping) else {}
-        is_energy = name == "energy" or section.get("quantity") == "energy"
+        is_energy = _is_energy(str(name)) or section.get("quantity") == "energy"
         is_per_atom = section.get("per_atom") or section.get("sample_kind") == "atom"
         if not is_energy and not is_per_atom and section.get("reduction") is None:
             raise (place / "targets" / name).mistake(
@@ -300,14 +310,17 @@ def _file(
     read_from = parent[0]
     if section.read_from is not None:
         read_from = check_file(section.read_from, place / "read_from")
-    inherited = parent[1] if read_from == parent[0] else None
-    return read_from, _reader(section.reader, place / "reader") or inherited
+    if section.reader is None and read_from == parent[0]:
+        return parent
+    return read_from, _reader(section.reader, read_from, place)
 
 
-def _reader(name: str | None, place: Place) -> str | None:
-    """The name of a reader, after a look whether it is there."""
+def _reader(name: str | None, path: str, place: Place) -> str | None:
+    """The name of a reader, after a look whether it is there, or whether one claims the file."""
     if name:
-        plugins.load("readers", name, str(place))
+        plugins.load("readers", name, str(place / "reader"))
+    else:
+        readers.find(path, None, str(place / "read_from"))
     return name or None
 
 

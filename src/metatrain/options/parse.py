@@ -8,6 +8,7 @@ from metatrain import plugins
 from metatrain.data.source import DataSource, TargetSource
 from metatrain.data.target import Target
 from metatrain.errors import MetatrainError, did_you_mean
+from metatrain.log import logger
 from metatrain.options import mistakes
 from metatrain.options.check import as_section, build, defaults
 from metatrain.options.complete import ArchitectureOptions, Fraction, Options, Rows
@@ -63,7 +64,16 @@ def parse_evaluation(path: str | Path) -> tuple[DataSource, ...]:
         ``targets``; or a list of such
     """
     document = read_document(path)
-    return expand_evaluation_data(document.resolved(), document.place)
+    given = document.resolved()
+    if isinstance(given, Mapping) and "architecture" in given:
+        raise (document.place / "architecture").mistake(
+            "these are the options of a training; an evaluation takes a file with 'systems' and "
+            "'targets', such as stand in its test_set"
+        )
+    sources = expand_evaluation_data(given, document.place)
+    for note in document.place.origin.notes:
+        logger.warning("%s", note)
+    return sources
 
 
 def _plugin(document: Document) -> Architecture:

@@ -30,7 +30,7 @@ class GradientHypers:
     optimizer: Any = hyper("adam", "an optimizer, or {type: NAME} with its options beside")
     scheduler: Any = hyper("cosine", "a schedule, or {type: NAME} with its options beside")
     log_interval: int = hyper(1, "epochs between two lines of the log", minimum=1)
-    log_mae: bool = hyper(False, "whether the lines of the log show MAE beside RMSE")
+    log_mae: bool = hyper(True, "whether the lines of the log show MAE beside RMSE")
     checkpoint_interval: int = hyper(1, "epochs between two checkpoints", minimum=1)
     scale_targets: bool = hyper(True, "whether targets are divided by their scale")
     fixed_scaling_weights: dict[str, float] = hyper(

@@ -77,6 +77,8 @@ class Loop:
         self.seed = torch.initial_seed() if hypers.seed is None else hypers.seed
         self.random_state = torch.get_rng_state()
         self.last_saved: Path | None = None
+        # of the last step
+        self.learning_rate = hypers.learning_rate
 
     def run(self, checkpoint_dir: Path, save: Callable[[Path], None], log: LogSession) -> None:
         """Train to the last epoch, or until stopped early or by a signal.
@@ -89,6 +91,8 @@ class Loop:
         last = checkpoint_dir / "last.ckpt"
         for epoch, metrics in enumerate(self.progress.history, start=1):
             log.log(epoch, metrics)
+        if self.progress.epoch < self.hypers.num_epochs:
+            logger.info("errors are RMSE%s", " (MAE)" if self.hypers.log_mae else "")
         clock = _Clock(self.hypers.num_epochs - self.progress.epoch)
         with delayed_interruption() as signal_received, live_line() as live:
             while self.progress.epoch < self.hypers.num_epochs and not self.is_stopped_early:
@@ -150,7 +154,7 @@ class Loop:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.hypers.grad_clip_norm)
         value = loss.item()
         if not math.isfinite(value):
-            raise self._diverged(f"the loss is {value}")
+            raise self._diverged(f"step {self.progress.step + 1}: the loss is {value}")
         with self._warmed_up():
             self.optimizer.step()
         if self._global_step >= self.warmup_steps and not self.follows_validation:
@@ -168,7 +172,7 @@ class Loop:
         if self.last_saved is not None:
             saved = f"{self.last_saved} holds the last good state"
         return MetatrainError(
-            f"epoch {self.progress.epoch + 1}, step {self.progress.step + 1}: {what}; a smaller "
+            f"epoch {self.progress.epoch + 1}, {what}; a smaller "
             f"architecture.training.learning_rate or a grad_clip_norm may help; {saved}."
         )
 
@@ -183,6 +187,7 @@ class Loop:
         factor = min(1.0, (self._global_step + 1) / (self.warmup_steps + 1))
         for group in self.optimizer.param_groups:
             group["lr"] *= factor
+        self.learning_rate = self.optimizer.param_groups[0]["lr"]
         yield
         for group, rate in zip(self.optimizer.param_groups, scheduled, strict=True):
             group["lr"] = rate
@@ -193,10 +198,10 @@ class Loop:
         # a loss shows what the steps before it did: the last step of an epoch has none after
         # it, and its weights would replace the last good ones
         if not all(bool(parameter.isfinite().all()) for parameter in self.parameters):
-            raise self._diverged("the weights are not finite")
+            raise self._diverged("the weights are not finite after the last step")
         progress.epoch += 1
         progress.step = 0
-        metrics = {"learning rate": self.optimizer.param_groups[0]["lr"]}
+        metrics = {"learning rate": self.learning_rate}
         metrics["training loss"] = progress.loss / progress.num_systems
         metrics |= self.names.metrics("training", progress.errors)
         is_best = False

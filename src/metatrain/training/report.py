@@ -24,23 +24,21 @@ def best_metric(kind: str, loss: float, errors: ErrorSums) -> float:
 
 
 def line(epoch: int, num_epochs: int, metrics: dict[str, float], *, show_mae: bool) -> str:
-    """One epoch as a line of the log."""
+    """One epoch as a line of the log: RMSE and, in parentheses, MAE, of training | validation."""
     parts = [f"epoch {epoch:{len(str(num_epochs))}d}/{num_epochs}"]
     for part in ("training", "validation"):
-        shown = [
-            f"{name.removeprefix(part + ' ').replace(' RMSE', '')} {value:.4g}"
-            for name, value in metrics.items()
-            if name.startswith(part) and (show_mae or " MAE" not in name)
-        ]
-        if shown:
-            parts.append(f"{part}: {', '.join(_unit_last(text) for text in shown)}")
+        if f"{part} loss" in metrics:
+            errors = _errors(part, metrics, show_mae=show_mae)
+            parts.append(f"{part}: loss {metrics[f'{part} loss']:.4g}, {', '.join(errors)}")
     return " | ".join(parts)
 
 
-def _unit_last(text: str) -> str:
-    """``energy (meV/atom) 1.2`` as ``energy 1.2 meV/atom``."""
-    if "(" not in text:
-        return text
-    name, rest = text.split(" (", 1)
-    unit, value = rest.split(") ", 1)
-    return f"{name} {value} {unit}"
+def _errors(part: str, metrics: dict[str, float], *, show_mae: bool) -> list[str]:
+    """Such as ``energy 1.2 (0.8) meV/atom``."""
+    errors = []
+    for column, rmse in metrics.items():
+        if column.startswith(part) and " RMSE" in column:
+            name, _, unit = column.removeprefix(f"{part} ").partition(" RMSE")
+            mae = f" ({metrics[column.replace(' RMSE', ' MAE')]:.3g})" if show_mae else ""
+            errors.append(f"{name} {rmse:.4g}{mae}{unit.replace('(', '').replace(')', '')}")
+    return errors

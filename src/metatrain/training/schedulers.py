@@ -94,5 +94,9 @@ class Plateau:
     ) -> torch.optim.lr_scheduler.ReduceLROnPlateau:
         """The scheduler; its ``step`` takes the validation metric."""
         return torch.optim.lr_scheduler.ReduceLROnPlateau(
-            optimizer, factor=self.factor, patience=self.patience
+            # torch leaves a rate alone that would fall by less than eps
+            optimizer,
+            factor=self.factor,
+            patience=self.patience,
+            eps=0.0,
         )

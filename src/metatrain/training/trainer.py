@@ -23,6 +23,7 @@ from metatrain.training.hypers import GradientHypers
 from metatrain.training.labels import standardized_labels
 from metatrain.training.loggers import LogSession
 from metatrain.training.loop import Data, Loop
+from metatrain.training.memory import keep_freed_memory
 from metatrain.training.step import Objective
 
 CHECKPOINT_VERSION = 1
@@ -97,6 +98,7 @@ class GradientTrainer:
         if self._saved is None:
             model.standardization = self._fit(model, training)
         model.to(device=devices[0], dtype=train_datasets[0].dtype)
+        keep_freed_memory()
         parts = [training, Columns.concatenate(validation) if validation else None]
         self._loop = self._new_loop(model, devices[0], parts)
         if self._saved is not None:
@@ -190,9 +192,13 @@ class GradientTrainer:
             logger.info("keeping the weights of epoch %d, the best", progress.best_epoch)
             model.load_state_dict(self._loop.best_weights)
         else:
-            logger.info(
-                "no validation set tells which epoch is best: keeping the weights of the last"
+            has_validation = self._loop.data.validation is not None
+            why = (
+                "the validation tells no best one"
+                if has_validation
+                else "there is no validation set"
             )
+            logger.info("%s: keeping the weights of the last epoch", why)
             model.load_state_dict(self._loop.usable_weights())
         model.eval()
 

@@ -1,14 +1,18 @@
 """`mtt eval`: predictions and errors of a model on a data set, in constant memory."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
-from metatomic.torch import AtomisticModel, load_atomistic_model, pick_device
+from metatomic.torch import AtomisticModel, load_atomistic_model
+from omegaconf import OmegaConf
 
 from metatrain import checkpoint
 from metatrain.data import writers
+from metatrain.data.atomic_types import check_atomic_types
+from metatrain.data.columns import Columns
+from metatrain.data.frames import Frames
 from metatrain.data.reading import Units, stream_columns
 from metatrain.data.source import DataSource
 from metatrain.data.target import DatasetInfo, Target
@@ -19,6 +23,7 @@ from metatrain.metrics import MetricNames
 from metatrain.options import parse_evaluation
 from metatrain.workflows import export
 from metatrain.workflows.files import check_writable
+from metatrain.workflows.machine import choose_device
 
 
 def evaluate(
@@ -43,7 +48,7 @@ def evaluate(
         if batch_size < 1:
             raise MetatrainError(f"-b {batch_size}: a batch has at least 1 system.")
         sources = parse_evaluation(options_path)
-        check_writable(output, "-o")
+        _check_output(output, sources)
         write = writers.find(output, None, "-o")
         model = _load(path, extensions)
         info = _info(model, sources)
@@ -51,25 +56,55 @@ def evaluate(
             model,
             info.targets,
             length_unit=info.length_unit,
-            device=torch.device(_device(model, device)),
+            device=choose_device(
+                device, model.capabilities().supported_devices, who="the model", where="-d"
+            ),
             batch_size=batch_size,
         )
         evaluation = Evaluation(predictor)
         units = Units(info.length_unit, {name: t.unit for name, t in info.targets.items()})
         with write.open(output) as writer, live_line() as live:
             for source in sources:
-                for frames in evaluation.stream(stream_columns(source, units)):
+                chunks = _of_known_types(stream_columns(source, units), info.atomic_types)
+                for frames in evaluation.stream(chunks):
                     writer.write(frames)
                     live.show(f"{evaluation.num_systems} systems")
         _report(evaluation, info, output)
 
 
+def _check_output(output: Path, sources: tuple[DataSource, ...]) -> None:
+    """Raise unless predictions and metrics can be written, and nothing is lost by that."""
+    check_writable(output, "-o")
+    check_writable(_metrics_file(output), "-o")
+    for source in sources:
+        files = {source.systems.read_from, *(t.read_from for t in source.targets.values())}
+        if output.resolve() in {Path(file).resolve() for file in files}:
+            raise MetatrainError(f"-o {output}: is the file that is read; name another.")
+
+
+def _metrics_file(output: Path) -> Path:
+    return output.with_name(f"{output.stem}_metrics.json")
+
+
+def _of_known_types(
+    chunks: Iterator[tuple[Frames, Columns]], known: list[int]
+) -> Iterator[tuple[Frames, Columns]]:
+    """The same chunks; raises at the first atom of an element that the model does not know."""
+    for frames, columns in chunks:
+        way_out = "leave that system out, or train a model on such atoms"
+        check_atomic_types(columns, known, where="", way_out=way_out)
+        yield frames, columns
+
+
 def _load(path: Path, extensions: Path | None) -> AtomisticModel:
     if not path.is_file():
-        raise MetatrainError(f"{path}: no such model; name an exported model or a checkpoint.")
+        found = "is a folder" if path.is_dir() else "there is no such file"
+        raise MetatrainError(f"{path}: {found}; name an exported model (.pt) or a checkpoint.")
+    if extensions is not None and not extensions.is_dir():
+        raise MetatrainError(f"-e {extensions}: there is no such folder of extensions.")
     if checkpoint.is_checkpoint(path):
-        model, _, _ = export.load_model(path)
-        return export.in_memory(model)
+        model, architecture, run = export.load_model(path)
+        return export.with_metadata(model, export.describe(architecture, run, {}))
     try:
         return load_atomistic_model(path, extensions_directory=extensions and str(extensions))
     except (RuntimeError, ValueError) as error:
@@ -78,54 +113,80 @@ def _load(path: Path, extensions: Path | None) -> AtomisticModel:
         ) from error
 
 
-def _device(model: AtomisticModel, wanted: str | None) -> str:
-    supported = model.capabilities().supported_devices
-    try:
-        return pick_device(supported, wanted)
-    except (RuntimeError, ValueError) as error:
-        raise MetatrainError(
-            f"-d {wanted}: is not on this machine, or not among what the model runs on: "
-            f"{', '.join(supported)}."
-        ) from error
-
-
 def _info(model: AtomisticModel, sources: tuple[DataSource, ...]) -> DatasetInfo:
-    """What to predict, in the units of the data set: its targets, or else all energies."""
+    """What to predict: the targets of the data set in its units, or else all of the model's."""
     capabilities = model.capabilities()
     outputs = capabilities.outputs
+    trained = _trained_targets(model)
     targets: dict[str, Target] = {}
     for source in sources:
         for name, asked in source.targets.items():
             if name not in outputs:
                 raise MetatrainError(
-                    f"{source.where}targets.{name}: the model has no such output"
+                    f"{source.key(f'targets.{name}')}: the model has no such output"
                     f"{did_you_mean(name, outputs) or ';'} it has {', '.join(outputs)}."
                 )
-            targets[name] = Target(
+            target = Target(
                 name,
                 quantity=asked.quantity,
                 unit=asked.unit or outputs[name].unit,
                 sample_kind=asked.sample_kind,
-                reduction=asked.reduction,
+                reduction=trained[name].reduction if name in trained else asked.reduction,
                 num_properties=asked.num_subtargets,
                 has_forces=asked.forces is not None,
                 has_stress=asked.stress is not None or asked.virial is not None,
             )
+            targets.setdefault(name, target)
     if not targets:
-        for name, output in outputs.items():
-            is_energy = name.split("/")[0] == "energy"
-            if is_energy:
-                targets[name] = Target(
-                    name, "energy", output.unit, has_forces=True, has_stress=True
-                )
+        targets = trained or _energies(outputs)
     return DatasetInfo(sources[0].systems.length_unit, capabilities.atomic_types, targets)
+
+
+def _trained_targets(model: AtomisticModel) -> dict[str, Target]:
+    """The model's targets as its metadata tells; none of a model that was made elsewhere."""
+    extra = model.metadata().extra
+    if not extra.get("trained_with", "").startswith("metatrain"):
+        return {}
+    options: Any = OmegaConf.to_container(OmegaConf.create(extra["options"]))
+    sets = options["training_set"]
+    outputs = model.capabilities().outputs
+    targets = {}
+    for one in sets if isinstance(sets, list) else [sets]:
+        for name, described in one["targets"].items():
+            is_energy = described["quantity"] == "energy" and described["sample_kind"] == "system"
+            targets[name] = Target(
+                name,
+                described["quantity"],
+                outputs[name].unit,
+                sample_kind=described["sample_kind"],
+                reduction=described.get("reduction", "sum"),
+                num_properties=described["num_subtargets"],
+                has_forces=is_energy,
+                has_stress=is_energy,
+            )
+    return targets
+
+
+def _energies(outputs: dict[str, Any]) -> dict[str, Target]:
+    """The energies of a model that does not tell what else its outputs are."""
+    energies = {
+        name: Target(name, "energy", output.unit, has_forces=True, has_stress=True)
+        for name, output in outputs.items()
+        if name.partition("/")[0] == "energy"
+    }
+    if not energies:
+        raise MetatrainError(
+            f"targets: is missing, and the model has no energy; name what to predict, of "
+            f"{', '.join(outputs)}."
+        )
+    return energies
 
 
 def _report(evaluation: Evaluation, info: DatasetInfo, output: Path) -> None:
     summary: dict[str, Any] = MetricNames.of(info).summary(evaluation.errors)
     for name, of in summary.items():
         logger.info("%s: RMSE %.4g, MAE %.4g %s", name, of["rmse"], of["mae"], of["unit"])
-    metrics = output.with_name(f"{output.stem}_metrics.json")
+    metrics = _metrics_file(output)
     text = json.dumps({"num_systems": evaluation.num_systems, "errors": summary}, indent=2)
     checkpoint.replace_file(metrics, lambda to: to.write_text(text + "\n"))
     logger.info("%d systems; predictions: %s, metrics: %s", evaluation.num_systems, output, metrics)

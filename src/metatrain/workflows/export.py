@@ -9,13 +9,16 @@ from metatomic.torch import AtomisticModel, ModelMetadata
 from omegaconf import OmegaConf
 
 from metatrain import __version__, checkpoint
-from metatrain.errors import MetatrainError, did_you_mean
+from metatrain.errors import MetatrainError
 from metatrain.export.proof import prove
 from metatrain.log import logger, logging_to_console
 from metatrain.plugins import Architecture, load_architecture
-from metatrain.workflows.files import check_writable
-
-METADATA_FIELDS = ("name", "description", "authors", "references", "extra")
+from metatrain.workflows.files import (
+    check_extensions_folder,
+    check_is_checkpoint,
+    check_model_name,
+)
+from metatrain.workflows.metadata import read_metadata
 
 
 def export(
@@ -40,7 +43,9 @@ def export(
 def _export(
     path: Path, output: Path, extensions: Path | None, metadata: Path | None, dtype: str | None
 ) -> None:
-    check_writable(output, "-o")
+    check_is_checkpoint(path)
+    check_model_name(output)
+    check_extensions_folder(extensions)
     extra = {} if metadata is None else read_metadata(metadata)
     model, architecture, run = load_model(path)
     described = describe(architecture, run, extra)
@@ -49,10 +54,23 @@ def _export(
 
 def load_model(path: Path) -> tuple[Any, Architecture, checkpoint.RunRecord]:
     """The model of a checkpoint, its architecture, and the run that made it."""
+    check_is_checkpoint(path)
     content = checkpoint.load(path)
     run = checkpoint.run_record(path, content)
-    architecture = load_architecture(run.architecture["name"], str(path))
+    architecture = architecture_of(run, path)
     return architecture.model_class.load_checkpoint(path), architecture, run
+
+
+def architecture_of(run: checkpoint.RunRecord, path: Path) -> Architecture:
+    """The architecture that wrote a checkpoint; if it is not there, says what to install."""
+    name, package = run.architecture["name"], run.architecture["package"]
+    try:
+        return load_architecture(name, str(path))
+    except MetatrainError as error:
+        wanted = f"{package}=={run.architecture['version']}"
+        raise MetatrainError(
+            f"{str(error).rstrip('.')}; the checkpoint was written by {wanted}: install that."
+        ) from error
 
 
 def write(
@@ -66,8 +84,7 @@ def write(
 
     :param model: of any architecture
     """
-    exported = in_memory(model, dtype)
-    exported = AtomisticModel(exported.module, metadata, exported.capabilities())
+    exported = with_metadata(model, metadata, dtype)
 
     def write_and_prove(temporary: Path) -> None:
         exported.save(temporary, collect_extensions=extensions and str(extensions))
@@ -84,11 +101,17 @@ def write(
     checkpoint.replace_file(output, write_and_prove)
 
 
-def in_memory(model: Any, dtype: str | None = None) -> AtomisticModel:
+def with_metadata(model: Any, metadata: ModelMetadata, dtype: str | None = None) -> AtomisticModel:
     """The model as engines will see it.
 
+    :param model: of any architecture
     :param dtype: ``None`` leaves the choice to the architecture
     """
+    exported = _exported(model, dtype)
+    return AtomisticModel(exported.module, metadata, exported.capabilities())
+
+
+def _exported(model: Any, dtype: str | None) -> AtomisticModel:
     if dtype is None:
         return model.export()
     if "dtype" not in inspect.signature(model.export).parameters:
@@ -117,11 +140,11 @@ def describe(
         authors=list(extra.get("authors", [])) + [name for name, _ in architecture.authors],
         references=references,
         extra={
+            **{str(key): str(value) for key, value in extra.get("extra", {}).items()},
             "architecture": f"{architecture.name} {architecture.version}",
             "trained_with": f"metatrain {__version__}, torch {torch.__version__}",
             "trained_on": ", ".join(_files_of(options)),
             "options": run.options,
-            **{key: str(value) for key, value in extra.get("extra", {}).items()},
         },
     )
 
@@ -130,22 +153,3 @@ def _files_of(options: Any) -> list[str]:
     sets = options["training_set"]
     sets = sets if isinstance(sets, list) else [sets]
     return list(dict.fromkeys(Path(one["systems"]["read_from"]).name for one in sets))
-
-
-def read_metadata(path: Path) -> dict[str, Any]:
-    """The fields of a metadata file."""
-    try:
-        fields: Any = OmegaConf.to_container(OmegaConf.load(path))
-    except FileNotFoundError as error:
-        raise MetatrainError(f"{path}: no such metadata file.") from error
-    except Exception as error:
-        raise MetatrainError(f"{path}: is not a YAML file of metadata.") from error
-    if not isinstance(fields, dict):
-        raise MetatrainError(f"{path}: expected 'name: ...', 'authors: [...]' and so on.")
-    for name in fields:
-        if name not in METADATA_FIELDS:
-            raise MetatrainError(
-                f"{path}: {name}: unknown field{did_you_mean(str(name), METADATA_FIELDS) or ';'} "
-                f"allowed: {', '.join(METADATA_FIELDS)}."
-            )
-    return fields

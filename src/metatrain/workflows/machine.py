@@ -16,33 +16,46 @@ def negotiate_device(wanted: str | None, architecture: Architecture) -> torch.de
         favourite among those of the machine
     """
     supported = list(architecture.model_class.__supported_devices__)
-    usable = [name for name in supported if _is_present(name)]
+    return choose_device(wanted, supported, who=architecture.name, where="device")
+
+
+def choose_device(
+    wanted: str | None, supported: list[str], *, who: str, where: str
+) -> torch.device:
+    """The device to compute on.
+
+    :param wanted: ``cpu``, ``cuda:1``, or ``gpu`` for whichever there is; ``None`` takes the
+        first of ``supported`` that this machine has
+    :param supported: what the model runs on, best first
+    :param who: what the model is called in messages
+    :param where: the option that names the device
+    """
     if wanted is None:
+        usable = [name for name in supported if _is_present(name)]
         if not usable:
             raise MetatrainError(
-                f"device: {architecture.name} runs on {', '.join(supported)}, and this machine "
-                f"has {', '.join(_present())}."
+                f"{where}: {who} runs on {', '.join(supported)}, and this machine has "
+                f"{', '.join(_present())}."
             )
         return torch.device(usable[0])
-    name = wanted.split(":")[0]
-    if name not in DEVICES:
+    name, colon, number = wanted.partition(":")
+    if name not in DEVICES or (colon and not number.isdecimal()):
         raise MetatrainError(
-            f"device: {wanted!r} is unknown{did_you_mean(name, DEVICES) or ';'} "
-            f"use one of {', '.join(DEVICES)}."
+            f"{where}: {wanted!r} is unknown{did_you_mean(wanted, DEVICES) or ';'} "
+            f"use one of {', '.join(DEVICES)}, or one with a number, such as 'cuda:1'."
         )
     candidates = ["cuda", "mps"] if name == "gpu" else [name]
     present = [candidate for candidate in candidates if _is_present(candidate)]
-    if not present:
+    if not present or (colon and int(number) >= _count(present[0])):
         raise MetatrainError(
-            f"device: {wanted!r} is not on this machine; it has {', '.join(_present())}."
+            f"{where}: {wanted!r} is not on this machine; it has {', '.join(_present())}."
         )
     chosen = next((candidate for candidate in present if candidate in supported), None)
     if chosen is None:
         raise MetatrainError(
-            f"device: {architecture.name} does not run on {wanted!r}; "
-            f"it runs on {', '.join(supported)}."
+            f"{where}: {who} does not run on {wanted!r}; it runs on {', '.join(supported)}."
         )
-    return torch.device(wanted if name == chosen else chosen)
+    return torch.device(f"{chosen}{colon}{number}")
 
 
 def _is_present(device: str) -> bool:
@@ -53,8 +66,18 @@ def _is_present(device: str) -> bool:
     return device == "cpu"
 
 
+def _count(device: str) -> int:
+    """How many devices of a kind this machine has."""
+    return torch.cuda.device_count() if device == "cuda" else 1
+
+
 def _present() -> list[str]:
-    return [name for name in ("cuda", "mps", "cpu") if _is_present(name)]
+    """The devices of this machine, with their numbers where there are several."""
+    return [
+        name if _count(name) == 1 else f"{name}:0 to {name}:{_count(name) - 1}"
+        for name in ("cuda", "mps", "cpu")
+        if _is_present(name)
+    ]
 
 
 def negotiate_dtype(wanted: int | None, architecture: Architecture) -> torch.dtype:

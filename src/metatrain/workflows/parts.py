@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from metatrain.checkpoint import RunRecord
+from metatrain.data.atomic_types import check_atomic_types, symbols
 from metatrain.data.census import census
 from metatrain.data.columns import Columns
 from metatrain.data.reading import Units, read_columns, targets_of
@@ -58,6 +59,7 @@ def read_parts(options: Options, seed: int, run: RunRecord | None) -> Parts:
     for part, asked in _held_out(options).items():
         if not isinstance(asked, Fraction | Rows):
             columns[part] = Columns.concatenate([read_columns(s, units) for s in asked])
+    _warn_of_shared_systems(columns)
     info = DatasetInfo(units.length_unit, _atomic_types(options, columns), targets)
     stored = {part: rows.tolist() for part, rows in splits.items()}
     return Parts(columns, info, stored, len(whole))
@@ -101,6 +103,11 @@ def _splits(
         is_free = torch.ones(num_systems, dtype=torch.bool)
         is_free[torch.cat(list(rows.values()))] = False
         free = torch.nonzero(is_free).squeeze(1) if given is None else torch.tensor(given)
+    if len(free) == 0:
+        raise MetatrainError(
+            f"training_set: the indices of {' and '.join(f'{part}_set' for part in rows)} take all "
+            f"{num_systems} systems, which leaves nothing to train on; take fewer."
+        )
     fractions = {part: of.value if isinstance(of, Fraction) else 0.0 for part, of in asked.items()}
     drawn = split_randomly(len(free), seed=stream_seed(seed, "split"), **fractions)
     return {part: rows.get(part, free[getattr(drawn, part)]) for part in PARTS}
@@ -119,21 +126,34 @@ def _atomic_types(options: Options, columns: dict[str, Columns]) -> list[int]:
     found = {part: set(of.atomic_types()) for part, of in columns.items()}
     given = options.architecture.atomic_types
     known = sorted(given if given is not None else found["training"] | found["validation"])
+    way_out = "leave that system out, or " + (
+        "train on such atoms too" if given is None else "add them to architecture.atomic_types"
+    )
     for part in PARTS:
-        unknown = sorted(found[part] - set(known))
-        if unknown:
-            raise MetatrainError(
-                f"{part}_set: holds atomic types {unknown}, which are not among the model's "
-                f"{known}; leave those systems out, or train on such atoms too."
-            )
+        check_atomic_types(columns[part], known, where=f"{part}_set: ", way_out=way_out)
     unseen = sorted(set(known) - found["training"])
     if unseen:
         logger.warning(
-            "atomic types %s are not in the training set: what is predicted for them is "
-            "not learned from data",
-            unseen,
+            "there is no %s in the training set: what is predicted for such atoms is not learned "
+            "from data",
+            symbols(unseen),
         )
     return known
+
+
+def _warn_of_shared_systems(columns: dict[str, Columns]) -> None:
+    """Tell of systems that are both learned from and tested with."""
+    learned = columns["training"].origin.pairs()
+    for part in ("validation", "test"):
+        num_shared = len(learned & columns[part].origin.pairs())
+        if num_shared:
+            logger.warning(
+                "%s_set: %d of its %d systems are in the training set too, the same rows of the "
+                "same file: its errors say nothing about other systems",
+                part,
+                num_shared,
+                len(columns[part]),
+            )
 
 
 def log_census(parts: Parts) -> None:

@@ -5,6 +5,9 @@ import functools
 import json
 import random
 import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +18,21 @@ from omegaconf import OmegaConf
 from metatrain import __version__, checkpoint
 from metatrain.data.dataset import Dataset
 from metatrain.data.target import DatasetInfo
-from metatrain.errors import MetatrainError
+from metatrain.errors import Interrupted, MetatrainError
 from metatrain.evaluation import Predictor, errors_of
 from metatrain.log import logger, logging_to_console, logging_to_file
 from metatrain.metrics import ErrorSums, MetricNames
 from metatrain.options import Options, parse
 from metatrain.seeds import stream_seed
 from metatrain.workflows import export
-from metatrain.workflows.files import check_writable, new_run_folder, newest_checkpoint
+from metatrain.workflows.files import (
+    check_extensions_folder,
+    check_is_checkpoint,
+    check_model_name,
+    check_writable,
+    new_run_folder,
+    newest_checkpoint,
+)
 from metatrain.workflows.machine import bits_of, negotiate_device, negotiate_dtype
 from metatrain.workflows.parts import Parts, log_census, read_parts
 
@@ -46,7 +56,9 @@ def train(
     """
     with logging_to_console():
         options = parse(options_path, overrides)
-        check_writable(output, "-o")
+        check_model_name(output)
+        check_writable(output.with_suffix(".ckpt"), "-o")
+        check_extensions_folder(extensions)
         _train(options, output, extensions, restart)
 
 
@@ -79,16 +91,33 @@ def _train(options: Options, output: Path, extensions: Path | None, restart: str
             splits=parts.splits,
             num_systems=parts.num_systems,
         )
-        with checkpoint.recording(run):
+        with checkpoint.recording(run), _going_on_from(folder / "model.ckpt"):
             model = _fit(options, parts, _Resources(device, dtype, seed, folder), start)
             export.write(model, folder / "model.pt", extensions, export.describe(plugin, run, {}))
-        if output.resolve() != (folder / "model.pt").resolve():
-            for name in ("model.pt", "model.ckpt"):
-                copy = functools.partial(shutil.copyfile, folder / name)
-                checkpoint.replace_file(output.with_suffix(Path(name).suffix), copy)
-        if options.final_eval:
-            _report(parts, device, folder)
+            _copy(folder, output)
+            if options.final_eval:
+                _report(parts, device, folder)
         logger.info("exported model: %s", output)
+
+
+@contextmanager
+def _going_on_from(path: Path) -> Iterator[None]:
+    """Within this context Ctrl-C tells of the trained model, once it is there."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        if not path.exists():
+            raise
+        raise Interrupted(signal.SIGINT, path) from stop
+
+
+def _copy(folder: Path, output: Path) -> None:
+    """Put the exported model, and the checkpoint beside it, where the user wants them."""
+    if output.resolve() == (folder / "model.pt").resolve():
+        return
+    for name in ("model.pt", "model.ckpt"):
+        copy = functools.partial(shutil.copyfile, folder / name)
+        checkpoint.replace_file(output.with_suffix(Path(name).suffix), copy)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,6 +145,7 @@ class _Start:
     def of(cls, restart: str, options: Options) -> "_Start":
         """Read the checkpoint, and check that it belongs to the options."""
         path = newest_checkpoint() if restart == "auto" else Path(restart)
+        check_is_checkpoint(path)
         run = checkpoint.run_record(path, checkpoint.load(path))
         if run.architecture["name"] != options.architecture.name:
             raise MetatrainError(
@@ -123,15 +153,34 @@ class _Start:
                 f"options ask for {options.architecture.name!r}."
             )
         stored: Any = OmegaConf.to_container(OmegaConf.create(run.options))
-        before = _flat(stored["architecture"]["model"])
-        now = _flat(options.as_container()["architecture"]["model"])
-        for key in sorted(before.keys() | now.keys()):
-            if before.get(key) != now.get(key):
-                raise MetatrainError(
-                    f"architecture.model{key}: is {now.get(key)!r}, but {before.get(key)!r} in "
-                    f"the run of --restart {path}; a restart needs the same model."
+        given = options.as_container()
+        _check_unchanged(
+            given["architecture"]["model"],
+            stored["architecture"]["model"],
+            "architecture.model",
+            f"in the run of --restart {path}; a restart needs the same model",
+        )
+        for name in ("validation_set", "test_set"):
+            if isinstance(given[name], float) or isinstance(stored[name], float):
+                _check_unchanged(
+                    given[name],
+                    stored[name],
+                    name,
+                    f"in the run of --restart {path}, whose split is used again; a new split "
+                    "needs a new run",
                 )
         return cls(path, run, stored)
+
+
+def _check_unchanged(now: Any, before: Any, where: str, reason: str) -> None:
+    """Refuse options that differ from those of the run that is restarted."""
+    is_same_kind = isinstance(now, dict) and isinstance(before, dict)
+    before, now = (_flat(before), _flat(now)) if is_same_kind else ({"": before}, {"": now})
+    for key in sorted(before.keys() | now.keys()):
+        if before.get(key) != now.get(key):
+            raise MetatrainError(
+                f"{where}{key}: is {now.get(key)!r}, but {before.get(key)!r} {reason}."
+            )
 
 
 def _flat(section: Any, key: str = "") -> dict[str, Any]:

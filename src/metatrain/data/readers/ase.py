@@ -1,6 +1,7 @@
 """The reader for extended XYZ and for everything else that ASE reads."""
 
 import itertools
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -81,17 +82,26 @@ def _read_chunk(systems: Iterator[ase.Atoms], path: Path, first: int) -> list[Fr
             chunk.extend(map(_frames_of, itertools.islice(systems, SYSTEMS_PER_CHUNK)))
     except Exception as error:  # ASE's formats raise whatever they like
         raise MetatrainError(
-            f"{path}, system {first + len(chunk)}: cannot be read ({_reason(error)}); "
-            "expected a file that ASE reads."
+            f"{path}, system {first + len(chunk)}: cannot be read: {_reason(error)}; "
+            "correct the file, or rename it if it has another format than its name says."
         ) from error
     return chunk
 
 
 def _reason(error: Exception) -> str:
+    """What is wrong, in our words where ASE's or Python's speak of their own insides."""
     message = " ".join(str(error).split()).removeprefix("ase.io.extxyz: ").rstrip(".")
-    if not isinstance(error, ValueError | OSError):
-        message = f"{type(error).__name__} {message}"
-    return message[:200]
+    if isinstance(error, UnicodeDecodeError):
+        return "it is no text"
+    if isinstance(error, KeyError) and message.strip("'").isalnum():
+        return f"{message} is no element"
+    columns = re.fullmatch(r"could not assign tuple of length (\d+) to .* (\d+) fields", message)
+    if columns:
+        return f"a line has {columns[1]} columns where {columns[2]} are declared"
+    number = re.fullmatch(r"could not convert string to (?:float|int): (.*)", message)
+    if number:
+        return f"found {number[1]}, expected a number"
+    return message[:200] or "ASE does not say why"
 
 
 def _systems(path: Path) -> Iterator[ase.Atoms]:
@@ -124,11 +134,9 @@ def _read_extxyz(path: Path) -> Iterator[ase.Atoms]:
 
 
 def _atom_lines(file: TextIO, header: str) -> list[str]:
-    try:
-        num_atoms = int(header)
-    except ValueError:
-        found = header.strip()[:40]
-        raise ValueError(f"expected the number of atoms, found {found!r}") from None
+    if not header.strip().isdecimal():
+        raise ValueError(f"found {header.strip()[:40]!r}, expected the number of atoms")
+    num_atoms = int(header)
     lines = list(itertools.islice(file, num_atoms))
     if len(lines) < num_atoms:
         raise ValueError(f"the file ends after {len(lines)} of its {num_atoms} atoms")
