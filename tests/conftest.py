@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from runs import Run, ethanol_file, options, run_mtt, write_options
 
 # Systems of tests are tiny: threads would only wait for each other.

@@ -126,6 +126,14 @@ def test_a_data_file_that_is_not_there_or_no_file_is_named(refused_options):
     assert "'folder.xyz' is a folder, expected a file" in found
 
 
+def test_two_atoms_at_the_same_place_are_refused_with_their_system(refused_options):
+    water = structure() + structure().replace("1\n", "2\n", 1) + "H 0 0 0\n"
+    Path("same.xyz").write_text(water)
+    changes = {"validation_set": 0.0, "test_set": 0.0}
+    found = refused_options(training_set={"systems": {"read_from": "same.xyz"}}, **changes)
+    assert "same.xyz, system 1: two atoms are at the same place" in found
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 def test_a_file_that_may_not_be_read_is_named(refused_options):
     Path("secret.xyz").write_text(structure())
@@ -241,6 +249,8 @@ def test_a_folder_is_no_options_file(refused):
         (energy(key="enery"), "data.xyz has no 'enery' per system; did you mean 'energy'? The file has, per system: OH_dist, config_type, energy; per atom: forces."),
         (energy(stress=True, virial=True), "training_set.targets.energy.virial: stress and virial are the same label twice"),
         (energy(stress=True), "data.xyz has no 'stress' per system. The file has, per system: "),
+        (energy(forces={"key": "energy"}), "data.xyz has no 'energy' per atom, but per system; name another key. The file has, per system: "),
+        (energy(forces={"key": "force"}), "data.xyz has no 'force' per atom; did you mean 'forces'?"),
         (energy(sample_kind="atom"), "has no 'energy' per atom, but per system; say 'sample_kind: system'?"),
         (energy(num_subtargets=2), "data.xyz, system 0: 'energy' is one number; expected 2 numbers per system"),
         (energy(type="vector"), "training_set.targets.energy.type: found 'vector', expected 'scalar'"),

@@ -4,9 +4,9 @@ import subprocess
 import sys
 
 import pytest
-from runs import MTT
 
 import metatrain
+from runs import MTT
 
 HEAVY = {"torch", "numpy", "ase", "omegaconf", "metatomic", "metatensor", "rich"}
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from runs import ETHANOL, ethanol_file, run_mtt
 from metatomic.torch import load_atomistic_model
 from metatomic_ase import MetatomicCalculator
+
+from runs import ETHANOL, ethanol_file, run_mtt
 
 
 def evaluation_options(folder, data, **target):

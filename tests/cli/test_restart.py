@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from runs import (
     MTT,
     ethanol_file,

@@ -8,12 +8,13 @@ import ase.build
 import ase.calculators.emt
 import ase.calculators.singlepoint
 import ase.io
-import pandas
+import pandas as pd
 import pytest
 import torch
 import yaml
-from runs import ethanol_file, only_run, options, run_mtt, write_options
 from metatomic.torch import load_atomistic_model
+
+from runs import ethanol_file, only_run, options, run_mtt, write_options
 
 
 def test_a_run_leaves_all_that_the_docs_promise(finished):
@@ -60,13 +61,13 @@ def test_what_is_printed_is_also_in_the_log(finished):
 
 
 def test_pandas_reads_the_metrics_without_arguments(finished):
-    table = pandas.read_csv(only_run(finished) / "metrics.csv")
+    table = pd.read_csv(only_run(finished) / "metrics.csv")
     assert list(table["epoch"]) == [1, 2, 3]
     assert table["validation forces RMSE (meV/A)"].notna().all()
 
 
 def test_metrics_are_those_of_whole_sets_in_the_same_units_as_the_report(finished):
-    table = pandas.read_csv(only_run(finished) / "metrics.csv")
+    table = pd.read_csv(only_run(finished) / "metrics.csv")
     best = table.loc[
         (
             table["validation energy RMSE (meV/atom)"] * table["validation forces RMSE (meV/A)"]
@@ -77,9 +78,7 @@ def test_metrics_are_those_of_whole_sets_in_the_same_units_as_the_report(finishe
     assert report["energy"]["rmse"] == pytest.approx(
         best["validation energy RMSE (meV/atom)"], rel=1e-3
     )
-    assert report["forces"]["mae"] == pytest.approx(
-        best["validation forces MAE (meV/A)"], rel=1e-3
-    )
+    assert report["forces"]["mae"] == pytest.approx(best["validation forces MAE (meV/A)"], rel=1e-3)
     assert report["energy"]["num_labels"] == 4
 
 
@@ -88,9 +87,7 @@ def test_the_complete_options_can_be_run_as_they_are(finished, tmp_path):
     done = run_mtt("train", complete, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     again = only_run(tmp_path)
-    assert (again / "metrics.csv").read_text() == (
-        only_run(finished) / "metrics.csv"
-    ).read_text()
+    assert (again / "metrics.csv").read_text() == (only_run(finished) / "metrics.csv").read_text()
     assert yaml.safe_load((again / "options.yaml").read_text()) == yaml.safe_load(
         complete.read_text()
     )
@@ -103,7 +100,7 @@ def test_the_split_is_stored_and_disjoint(finished):
         "validation": 4,
         "test": 2,
     }
-    assert sorted(sum(split.values(), [])) == list(range(20))
+    assert sorted(row for rows in split.values() for row in rows) == list(range(20))
 
 
 def test_checkpoints_hold_nothing_but_tensors_and_plain_containers(finished):
@@ -195,6 +192,6 @@ def test_stress_is_trained_where_the_file_has_it(tmp_path):
     write_options(tmp_path / "options.yaml", content)
     done = run_mtt("train", "options.yaml", folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    table = pandas.read_csv(Path(only_run(tmp_path)) / "metrics.csv")
+    table = pd.read_csv(Path(only_run(tmp_path)) / "metrics.csv")
     stress = table["training stress RMSE (meV/A^3)"]
     assert stress.iloc[-1] < 0.7 * stress.iloc[0]

@@ -5,9 +5,11 @@ import shutil
 import subprocess
 import sys
 
-import pandas
+import pandas as pd
 import pytest
 import yaml
+
+from metatrain.training import GradientHypers
 from runs import ROOT, mtt_environment, only_run, run_mtt
 
 
@@ -33,7 +35,7 @@ def ethanol(tmp_path_factory):
 
 
 def test_the_example_learns_ethanol(ethanol):
-    table = pandas.read_csv(only_run(ethanol) / "metrics.csv")
+    table = pd.read_csv(only_run(ethanol) / "metrics.csv")
     forces = table["validation forces RMSE (meV/A)"]
     # the forces themselves are 1190 meV/A in the mean
     assert forces.iloc[-1] < 200
@@ -68,8 +70,6 @@ def test_every_options_block_of_the_docs_is_yaml():
 
 
 def test_the_options_page_names_every_option_of_the_trainer():
-    from metatrain.training import GradientHypers
-
     page = (ROOT / "docs/options.md").read_text()
     for name in GradientHypers.__dataclass_fields__:
         assert f"`{name}`" in page, name

@@ -104,6 +104,15 @@ def test_a_signal_in_any_step_leaves_a_checkpoint_that_ends_as_the_unbroken_run(
     assert again == table
 
 
+def test_the_rest_of_an_epoch_wants_the_batches_it_began_with(tmp_path):
+    watched = "own_plug_ins:Watched"
+    stopping = {"type": watched, "signal_at": 2, "signal_number": int(signal.SIGINT)}
+    with pytest.raises(Interrupted) as caught:
+        run(tmp_path / "broken", optimizer=stopping)
+    with pytest.raises(MetatrainError, match="middle of an epoch with batches of 2; restart"):
+        run(tmp_path / "resumed", start=caught.value.checkpoint, optimizer=watched, batch_size=3)
+
+
 def test_a_finished_run_goes_on_for_more_epochs_or_for_none(tmp_path):
     finished, table = run(tmp_path / "finished")
     again, table_again = run(tmp_path / "again", start=finished)

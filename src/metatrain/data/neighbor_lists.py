@@ -10,6 +10,10 @@ from vesin import NeighborList
 
 from metatrain.data.columns import Columns
 from metatrain.data.segments import offsets_of, rows_of, segment_of_row
+from metatrain.errors import MetatrainError
+
+# Far below any bond in any unit of length, far above the rounding of periodic positions.
+LEAST_DISTANCE = 1e-8
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +82,15 @@ def find_pairs(columns: Columns, cutoff: float) -> Pairs:
     )
 
 
+def _check_apart(columns: Columns, systems: Tensor) -> None:
+    """Refuse systems in which two atoms are at the same place: a pair without a direction."""
+    if len(systems):
+        raise MetatrainError(
+            f"{columns.origin.where(int(systems[0]))}: two atoms are at the same place; leave it "
+            "out, or correct its positions or its cell."
+        )
+
+
 def _pairs_within(
     columns: Columns, cutoff: float, counts: Tensor, indices: Tensor, shifts: Tensor
 ) -> Pairs:
@@ -88,7 +101,9 @@ def _pairs_within(
     vectors -= columns.positions[first_atom + indices[:, 0]]
     for axis in range(3):
         vectors += shifts[:, axis, None] * columns.cells[system, axis]
-    is_within = vectors.square().sum(dim=1) < cutoff**2
+    squares = vectors.square().sum(dim=1)
+    _check_apart(columns, system[squares < LEAST_DISTANCE**2])
+    is_within = squares < cutoff**2
     if not is_within.all():
         system, indices, shifts = system[is_within], indices[is_within], shifts[is_within]
         vectors = vectors[is_within]

@@ -298,6 +298,8 @@ def _absent(
     else:
         is_per_atom, note = place.endswith(".forces"), ""
     here, elsewhere = (keys.atom, keys.system) if is_per_atom else (keys.system, keys.atom)
+    if not note and entry.key in elsewhere:
+        note = f", but per {'system' if is_per_atom else 'atom'}; name another key."
     if entry.key in here:
         is_stress = place.endswith((".stress", ".virial"))
         outside = "; only systems periodic in three directions have one" if is_stress else ""

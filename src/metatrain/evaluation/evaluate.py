@@ -97,5 +97,7 @@ def _beside(
 ) -> dict[str, Column]:
     kept = {k: v for k, v in data.items() if k not in predicted}
     for of in (data, results):
-        kept |= {f"reference_{key}": of[key] for key in predicted if key in of}
+        references = {f"reference_{key}": of[key] for key in predicted if key in of}
+        # a file that was predicted for before has its references already
+        kept = references | kept
     return kept | predicted

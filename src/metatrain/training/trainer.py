@@ -102,6 +102,7 @@ class GradientTrainer:
         parts = [training, Columns.concatenate(validation) if validation else None]
         self._loop = self._new_loop(model, devices[0], parts)
         if self._saved is not None:
+            self._check_that_the_epoch_can_go_on(self._saved)
             self._loop.restore(self._saved)
         log = _Loggers(self.hypers.loggers, checkpoint_dir)
         try:
@@ -121,6 +122,15 @@ class GradientTrainer:
             raise MetatrainError(
                 f"architecture.training.scheduler: {self.hypers.scheduler!r} follows the errors "
                 "of a validation set; add one or take another schedule, such as 'cosine'."
+            )
+
+    def _check_that_the_epoch_can_go_on(self, saved: dict[str, Any]) -> None:
+        before, now = saved["hypers"]["batch_size"], self.hypers.batch_size
+        if saved["progress"]["step"] and before != now:
+            raise MetatrainError(
+                f"architecture.training.batch_size: is {now}, but the checkpoint stands in the "
+                f"middle of an epoch with batches of {before}; restart with {before}, or from "
+                "best.ckpt."
             )
 
     def _fit(self, model: GraphModel, training: Columns) -> Standardization:
