@@ -13,7 +13,9 @@ from metatrain import checkpoint
 from metatrain.checkpoint import RunRecord, is_checkpoint, load, recording, replace_file, save
 from metatrain.errors import MetatrainError
 
-RUN = RunRecord({"name": "pair", "package": "p", "version": "1"}, "seed: 1\n", {"test": [3, 1]}, 5)
+RUN = RunRecord(
+    {"name": "pair", "package": "p", "version": "1"}, "seed: 1\n", {"test": [3, 1]}, 5, "f"
+)
 
 
 class Malicious:

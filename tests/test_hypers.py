@@ -53,12 +53,12 @@ def test_options_are_taken_in_their_types():
     [
         ({"cuont": 1}, "x.cuont: unknown option; did you mean 'count'? allowed: count, kind"),
         ({"zzz": 1}, "x.zzz: unknown option; allowed: count, kind"),
-        ({"count": "many"}, "x.count: found 'many', expected int."),
-        ({"count": 0}, "x.count: found 0, expected at least 1."),
-        ({"count": 10}, "x.count: found 10, expected at most 9."),
-        ({"rate": 0}, "x.rate: found 0.0, expected more than 0.0."),
-        ({"rate": float("nan")}, "x.rate: found nan, expected more than 0.0."),
-        ({"kind": "sotf"}, "x.kind: found 'sotf', expected one of 'soft', 'hard'."),
+        ({"count": "many"}, "x.count: found 'many', expected a whole number"),
+        ({"count": 0}, "x.count: found 0, expected at least 1"),
+        ({"count": 10}, "x.count: found 10, expected at most 9"),
+        ({"rate": 0}, "x.rate: found 0.0, expected a number above 0.0"),
+        ({"rate": float("nan")}, "x.rate: found nan, expected a number above 0.0"),
+        ({"kind": "sotf"}, "x.kind: found 'sotf', expected one of 'soft', 'hard'"),
         ({"kind": "hard", "count": 6}, "x.count: more than 5 is too much for 'hard'."),
     ],
 )

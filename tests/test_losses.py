@@ -116,10 +116,13 @@ def test_a_loss_of_ones_own_needs_no_packaging():
             "loss.energy.wieght: unknown option of loss 'mse'; did you mean 'weight'?",
         ),
         ({"energy": {"delta": 2}}, "loss.energy.delta: unknown option of loss 'mse'"),
-        ({"energy": {"type": "huber", "delta": 0}}, "loss.energy.delta: found 0.0, expected more"),
+        (
+            {"energy": {"type": "huber", "delta": 0}},
+            "loss.energy.delta: found 0.0, expected a number above",
+        ),
         (
             {"energy": {"type": "huber", "delta": "big"}},
-            "loss.energy.delta: found 'big', expected float",
+            "loss.energy.delta: found 'big', expected a number",
         ),
         (
             {"energy": {"stress": "mse", "virial": "mse"}},

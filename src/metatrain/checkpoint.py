@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import OmegaConf
 
 from metatrain import __version__
 from metatrain.errors import MetatrainError
@@ -30,12 +29,14 @@ class RunRecord:
     :param splits: system indices of ``training``, ``validation`` and ``test`` in the data
         they were drawn from, where fractions were asked for
     :param num_systems: number of systems the splits were drawn from
+    :param fingerprint: of these systems
     """
 
     architecture: dict[str, str]
     options: str
     splits: dict[str, list[int]]
     num_systems: int
+    fingerprint: str
 
 
 _current_run: ContextVar[RunRecord | None] = ContextVar("current_run", default=None)
@@ -157,19 +158,3 @@ def _older_sibling(path: Path) -> str:
     others = [p for p in path.parent.glob("*.ckpt") if p != path and not p.name.startswith(".")]
     others.sort(key=lambda p: p.stat().st_mtime, reverse=True)
     return f"; beside it there is {others[0]}" if others else ""
-
-
-def plain(hypers: Any) -> Any:
-    """Options as plain containers."""
-    return dataclasses.asdict(hypers)
-
-
-def hypers_from_plain(hypers_type: type | None, container: dict[str, Any]) -> Any:
-    """The inverse of :func:`plain`; options added since then take their defaults.
-
-    :param hypers_type: the dataclass; ``None`` leaves the container as it is
-    """
-    if hypers_type is None:
-        return container
-    merged = OmegaConf.merge(OmegaConf.structured(hypers_type), container)
-    return OmegaConf.to_object(merged)

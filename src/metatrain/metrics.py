@@ -98,8 +98,7 @@ class MetricNames:
         length = dataset_info.length_unit
         for name, target in dataset_info.targets.items():
             factor, unit = handy(target.unit)
-            is_extensive = not target.is_per_atom and target.reduction == "sum"
-            units[name] = (factor, f"{unit}/atom" if is_extensive and unit else unit)
+            units[name] = (factor, f"{unit}/atom" if target.is_extensive and unit else unit)
             force, stress = "", ""
             if unit:
                 force, stress = force_unit(target.unit, length), stress_unit(target.unit, length)

@@ -13,6 +13,7 @@ from metatrain import checkpoint
 from metatrain.data.target import DatasetInfo, Target
 from metatrain.errors import MetatrainError
 from metatrain.export import AtomisticExport
+from metatrain.hypers import plain, restored
 from metatrain.nn.graph import Graph
 from metatrain.standardize import Standardization
 from metatrain.units import conversion_factor
@@ -100,7 +101,7 @@ class GraphModel(torch.nn.Module, ABC):
         """All that defines the model, as tensors and plain containers."""
         return {
             "version": self.__checkpoint_version__,
-            "hypers": checkpoint.plain(self.hypers),
+            "hypers": plain(self.hypers),
             "dataset_info": self.dataset_info.as_container(),
             "standardization": self.standardization.as_container(),
             "weights": {name: value.detach().cpu() for name, value in self.state_dict().items()},
@@ -116,7 +117,7 @@ class GraphModel(torch.nn.Module, ABC):
                 "install the release that wrote it, or a later one."
             )
         dataset_info = DatasetInfo.from_container(container["dataset_info"])
-        model = cls(checkpoint.hypers_from_plain(cls.Hypers, container["hypers"]), dataset_info)
+        model = cls(restored(cls.Hypers, container["hypers"]), dataset_info)
         dtypes = {v.dtype for v in container["weights"].values() if v.is_floating_point()}
         if dtypes:
             model.to(dtypes.pop())

@@ -196,7 +196,7 @@ def test_a_folder_is_no_options_file(refused):
         (training(loss=["mse"]), "architecture.training.loss: ['mse'] is no loss"),
         (training(loss={"energy": {"gradients": 3}}), "loss.energy.gradients: 3 is no mapping"),
         (training(loss={"energy": {"forces": None}}), "loss.energy.gradients.positions: None is no loss"),
-        (training(loss={"energy": {"type": "huber", "delta": "a"}}), "loss.energy.delta: found 'a', expected float"),
+        (training(loss={"energy": {"type": "huber", "delta": "a"}}), "loss.energy.delta: found 'a', expected a number"),
         (training(optimizer=3), "architecture.training.optimizer: found 3, expected a name"),
         (training(scheduler={"type": "plateau", "factor": 3}), "scheduler.factor: found 3"),
         (training(ema_decay=1.5), "ema_decay: found 1.5, expected at most 1"),

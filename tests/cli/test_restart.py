@@ -6,8 +6,10 @@ import subprocess
 import time
 from pathlib import Path
 
+import ase.io
 import pytest
 import torch
+import yaml
 
 from runs import (
     MTT,
@@ -125,8 +127,20 @@ def test_a_restart_refuses_another_model_and_other_data(unbroken, tmp_path):
     assert done.returncode == 2
     assert "architecture.model.soap.cutoff.radius: is 4.0, but 5.0 in the run" in done.stderr
     fewer = ethanol_file(tmp_path / "fewer.xyz", 39)
-    done = run_mtt(*words, "-r", f"training_set.systems.read_from={fewer}", folder=tmp_path)
-    assert done.returncode == 2
+    content = yaml.safe_load((unbroken / "options.yaml").read_text())
+    shuffled = tmp_path / "shuffled.xyz"
+    ase.io.write(shuffled, ase.io.read(content["training_set"]["systems"]["read_from"], ":")[::-1])
+    for data, message in (
+        (fewer, "holds 39 systems, but the run of the checkpoint had 40"),
+        (shuffled, "holds other systems, or in another order"),
+    ):
+        content["training_set"]["systems"]["read_from"] = str(data)
+        content["training_set"]["targets"]["energy"]["read_from"] = str(data)
+        content["training_set"]["targets"]["energy"].pop("forces", None)
+        other = write_options(tmp_path / "other.yaml", content)
+        done = run_mtt("train", other, *words[2:], folder=tmp_path)
+        assert done.returncode == 2
+        assert message in done.stderr
 
 
 def test_a_damaged_checkpoint_is_named_and_the_one_beside_it_offered(unbroken, tmp_path):

@@ -123,6 +123,25 @@ def test_a_finished_run_goes_on_for_more_epochs_or_for_none(tmp_path):
     assert len(longer.splitlines()) == 7
 
 
+def test_a_restart_takes_the_learning_rate_and_options_it_is_given(tmp_path):
+    finished, table = run(tmp_path / "finished", scheduler="constant")
+    options = {"learning_rate": 1e-4, "optimizer": {"type": "adam", "beta1": 0.5}}
+    _, longer = run(
+        tmp_path / "longer", start=finished, num_epochs=5, scheduler="constant", **options
+    )
+    assert longer.startswith(table)
+    assert float(longer.splitlines()[-1].split(",")[1]) == pytest.approx(1e-4)
+    content = checkpoint.load(tmp_path / "longer" / "model.ckpt")
+    assert content["trainer"]["optimizer"]["param_groups"][0]["betas"] == (0.5, 0.999)
+
+
+@pytest.mark.parametrize("other", [{"optimizer": "adamw"}, {"scheduler": "plateau"}])
+def test_a_restart_with_another_optimizer_or_schedule_is_refused(tmp_path, other):
+    finished, _ = run(tmp_path / "finished")
+    with pytest.raises(MetatrainError, match="but the checkpoint holds the state of"):
+        run(tmp_path / "other", start=finished, **other)
+
+
 def test_a_run_that_was_stopped_early_stays_stopped(tmp_path):
     options = {"early_stopping_patience": 1, "learning_rate": 1e-300, "num_epochs": 9}
     finished, table = run(tmp_path / "finished", **options)

@@ -318,7 +318,7 @@ def test_options_are_completed_with_the_loss_of_every_target():
         ),
         (
             {"optimizer": {"type": "adam", "beta1": "x"}},
-            "optimizer.beta1: found 'x', expected float",
+            "optimizer.beta1: found 'x', expected a number",
         ),
         ({"scheduler": {"type": "cosine", "final_fraction": 2}}, "expected at most 1.0"),
         ({"loggers": ["cvs"]}, "loggers: 'cvs' is not installed; did you mean 'csv'?"),

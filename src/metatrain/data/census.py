@@ -58,8 +58,7 @@ def _rows_of_target(
     columns: Columns, target: Target, length_unit: str
 ) -> list[tuple[str, str, str]]:
     values = columns.values.get(target.name)
-    is_per_atom_of_system = not target.is_per_atom and target.reduction == "sum"
-    if values is not None and is_per_atom_of_system:
+    if values is not None and target.is_extensive:
         values = values / columns.num_atoms.unsqueeze(1)
     rows = [_row(target.name, columns, values, _per_atom_unit(target))]
     if target.has_forces:
@@ -74,7 +73,7 @@ def _rows_of_target(
 
 
 def _per_atom_unit(target: Target) -> str:
-    if target.is_per_atom or target.reduction == "mean":
+    if not target.is_extensive:
         return target.unit
     return f"{target.unit}/atom" if target.unit else "per atom"
 

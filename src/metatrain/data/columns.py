@@ -1,6 +1,7 @@
 """A data set as flat arrays: systems and labels, one after the other."""
 
 import functools
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -99,6 +100,13 @@ class Columns:
         """(S,) volume of each cell, zero unless periodic in three directions [length^3]."""
         volumes: Tensor = torch.linalg.det(self.cells).abs()
         return volumes * self.pbc.all(dim=1)
+
+    def fingerprint(self) -> str:
+        """A short text that other systems do not have: of atoms, positions and order."""
+        digest = hashlib.sha256()
+        for column in (self.offsets, self.types, self.positions):
+            digest.update(column.contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
     def atomic_types(self) -> list[int]:
         """The atomic numbers that occur, ascending."""

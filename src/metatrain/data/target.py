@@ -40,6 +40,11 @@ class Target:
         return self.sample_kind == "atom"
 
     @property
+    def is_extensive(self) -> bool:
+        """Whether a value per system grows with the number of its atoms."""
+        return not self.is_per_atom and self.reduction == "sum"
+
+    @property
     def gradients(self) -> tuple[str, ...]:
         """The derivatives of the target that the data holds: ``positions``, ``strain``."""
         return ("positions",) * self.has_forces + ("strain",) * self.has_stress

@@ -23,8 +23,7 @@ def errors_of(
     for name, target in targets.items():
         values, labels = predictions.values[name], columns.values.get(name)
         if labels is not None:
-            is_extensive = not target.is_per_atom and target.reduction == "sum"
-            size = columns.num_atoms.unsqueeze(1) if is_extensive else 1
+            size = columns.num_atoms.unsqueeze(1) if target.is_extensive else 1
             errors.add(name, values / size, labels / size)
         if target.has_forces and name in columns.forces:
             of = gradient_name(name, "forces")

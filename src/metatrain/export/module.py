@@ -31,7 +31,7 @@ class TargetOutput(torch.nn.Module):
     def __init__(self, target: Any, baseline: Tensor, scale: Tensor) -> None:
         super().__init__()
         self.property_name: str = target.property_name
-        self.is_mean: bool = not target.is_per_atom and target.reduction == "mean"
+        self.is_mean: bool = not target.is_per_atom and not target.is_extensive
         self.baseline: Tensor
         self.scale: Tensor
         self.register_buffer("baseline", baseline)
@@ -202,7 +202,7 @@ class AtomisticExport(torch.nn.Module):
             target.name: ModelOutput(
                 unit=target.unit,
                 # what is declared per atom, engines may also ask for per system
-                sample_kind="atom" if target.is_per_atom or target.reduction == "sum" else "system",
+                sample_kind="atom" if target.is_per_atom or target.is_extensive else "system",
                 description=target.description,
             )
             for target in model.dataset_info.targets.values()

@@ -10,8 +10,7 @@ from typing import Any, Self
 import yaml
 
 from metatrain.data.source import DataSource, GradientSource, TargetSource
-from metatrain.options.check import plain
-from metatrain.options.document import escaped
+from metatrain.hypers.check import escaped, plain
 from metatrain.plugins import Architecture
 
 

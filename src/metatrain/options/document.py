@@ -10,7 +10,8 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from metatrain.errors import MetatrainError
-from metatrain.options.mistakes import Origin, Place, dotted
+from metatrain.hypers.check import escaped
+from metatrain.hypers.mistakes import Origin, Place, dotted
 
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 
@@ -109,18 +110,6 @@ def read_document(path: str | Path, overrides: list[str] | None = None) -> Docum
     for override in overrides or []:
         _apply_override(content, override, origin)
     return Document(content, Place(origin))
-
-
-def escaped(value: Any) -> Any:
-    """The same value, with ``${`` in its texts so that it is no interpolation.
-
-    :param value: text, or containers of it; other values stay as they are
-    """
-    if isinstance(value, str):
-        return re.sub(r"(\\*)\$\{", lambda found: found[1] * 2 + "\\${", value)
-    if isinstance(value, dict):
-        return {key: escaped(item) for key, item in value.items()}
-    return [escaped(item) for item in value] if isinstance(value, list) else value
 
 
 def _read_text(file: str) -> str:

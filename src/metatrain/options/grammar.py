@@ -9,9 +9,9 @@ from typing import Any, Literal
 from metatrain import plugins, units
 from metatrain.data import readers
 from metatrain.data.source import DataSource, GradientSource, SystemsSource, TargetSource
-from metatrain.options import mistakes
-from metatrain.options.check import build
-from metatrain.options.mistakes import Place
+from metatrain.hypers import mistakes
+from metatrain.hypers.check import build
+from metatrain.hypers.mistakes import Place
 from metatrain.options.schema import (
     DatasetSection,
     GradientSection,

@@ -8,9 +8,10 @@ from metatrain import plugins
 from metatrain.data.source import DataSource, TargetSource
 from metatrain.data.target import Target
 from metatrain.errors import MetatrainError, did_you_mean
+from metatrain.hypers import mistakes
+from metatrain.hypers.check import as_section, build, defaults
+from metatrain.hypers.mistakes import Place
 from metatrain.log import logger
-from metatrain.options import mistakes
-from metatrain.options.check import as_section, build, defaults
 from metatrain.options.complete import ArchitectureOptions, Fraction, Options, Rows
 from metatrain.options.document import Document, read_document
 from metatrain.options.grammar import (
@@ -18,7 +19,6 @@ from metatrain.options.grammar import (
     expand_indices,
     expand_training_data,
 )
-from metatrain.options.mistakes import Place
 from metatrain.options.schema import ArchitectureSection, FileSection, RowsSection
 from metatrain.plugins import Architecture
 

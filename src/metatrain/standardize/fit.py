@@ -112,7 +112,7 @@ def residuals_per_atom(
 ) -> Tensor:
     """Labels without the baseline; those that grow with the system divided by its size."""
     rest = residuals(columns, target, atomic_types, baseline)
-    if target.is_per_atom or target.reduction == "mean":
+    if not target.is_extensive:
         return rest
     return rest / columns.num_atoms.unsqueeze(1)
 

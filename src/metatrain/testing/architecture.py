@@ -15,11 +15,11 @@ from metatomic.torch import (
 )
 
 from metatrain import plugins
-from metatrain.checkpoint import hypers_from_plain
 from metatrain.data.columns import Columns
 from metatrain.data.dataset import Dataset
 from metatrain.data.target import DatasetInfo, Target
 from metatrain.evaluation import Predictions, Predictor
+from metatrain.hypers import restored
 from metatrain.testing import systems
 
 ENERGY = Target("energy", "energy", "eV", has_forces=True, has_stress=True)
@@ -54,7 +54,7 @@ class ArchitectureTests:
     def new_model(self, dtype: torch.dtype = torch.float64) -> Any:
         """A model ready to be exported; the same every time."""
         torch.manual_seed(0)
-        hypers = hypers_from_plain(self.plugin.model_hypers, self.model_hypers)
+        hypers = restored(self.plugin.model_hypers, self.model_hypers)
         model = self.plugin.model_class(hypers, self.info)
         return model.to(dtype) if isinstance(model, torch.nn.Module) else model
 
@@ -257,7 +257,7 @@ class ArchitectureTests:
 
     def trained(self, folder: Path, hypers: dict[str, Any]) -> tuple[Any, Any]:
         """A model and its trainer, after a short training on made-up labels."""
-        trainer = self.plugin.trainer_class(hypers_from_plain(self.plugin.train_hypers, hypers))
+        trainer = self.plugin.trainer_class(restored(self.plugin.train_hypers, hypers))
         model = self.new_model()
         data = self.dataset()
         trainer.train(model, [torch.device("cpu")], [data], [data], folder)

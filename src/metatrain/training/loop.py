@@ -277,16 +277,29 @@ class Loop:
             "progress": self.progress.as_container(),
         }
 
-    def restore(self, container: dict[str, Any]) -> None:
-        """Go on where :meth:`as_container` was called."""
+    def restore(self, container: dict[str, Any], learning_rate: float) -> None:
+        """Go on where :meth:`as_container` was called.
+
+        :param container: what it gave
+        :param learning_rate: the option of that run; options of this one take effect
+        """
         device = self.parameters[0].device
         self.model.load_state_dict(container["weights"])
         if self.average is not None:
             self.average.load(container["average"] or container["weights"])
         best = container["best_weights"]
         self.best_weights = best and {name: value.to(device) for name, value in best.items()}
+        fresh = [
+            {name: value for name, value in group.items() if name not in ("params", "lr")}
+            for group in self.optimizer.param_groups
+        ]
         self.optimizer.load_state_dict(container["optimizer"])
         self.scheduler.load_state_dict(container["scheduler"])
+        for group, options in zip(self.optimizer.param_groups, fresh, strict=True):
+            group.update(options)
+            group["lr"] *= self.hypers.learning_rate / learning_rate
+        if hasattr(self.scheduler, "base_lrs"):
+            self.scheduler.base_lrs = [g["initial_lr"] for g in self.optimizer.param_groups]
         self.random_state = container["random_state"]
         self.progress = Progress.from_container(container["progress"], device)
 

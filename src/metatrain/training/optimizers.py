@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
@@ -11,12 +12,14 @@ from metatrain.hypers import hyper
 
 @dataclass(frozen=True)
 class Adam:
-    """Adam (Kingma and Ba, 2014).
+    """Adam (Kingma and Ba, 2014); weight decay is an L2 penalty.
 
     :param beta1: decay of the mean gradient
     :param beta2: decay of the mean square gradient
     :param epsilon: added to the root of the mean square
     """
+
+    optimizer: ClassVar[type[torch.optim.Adam]] = torch.optim.Adam
 
     beta1: float = hyper(0.9, "decay of the mean gradient", minimum=0.0)
     beta2: float = hyper(0.999, "decay of the mean square gradient", minimum=0.0)
@@ -30,8 +33,8 @@ class Adam:
     def __call__(
         self, parameters: Iterable[torch.nn.Parameter], learning_rate: float, weight_decay: float
     ) -> torch.optim.Optimizer:
-        """The optimizer for these parameters; ``weight_decay`` is an L2 penalty."""
-        return torch.optim.Adam(
+        """The optimizer for these parameters."""
+        return self.optimizer(
             parameters,
             lr=learning_rate,
             betas=(self.beta1, self.beta2),
@@ -45,15 +48,4 @@ class Adam:
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov and Hutter, 2017)."""
 
-    def __call__(
-        self, parameters: Iterable[torch.nn.Parameter], learning_rate: float, weight_decay: float
-    ) -> torch.optim.Optimizer:
-        """The optimizer for these parameters; ``weight_decay`` shrinks them each step."""
-        return torch.optim.AdamW(
-            parameters,
-            lr=learning_rate,
-            betas=(self.beta1, self.beta2),
-            eps=self.epsilon,
-            weight_decay=weight_decay,
-            fused=True,
-        )
+    optimizer: ClassVar[type[torch.optim.Adam]] = torch.optim.AdamW

@@ -14,7 +14,7 @@ from metatrain.data.dataset import Dataset
 from metatrain.data.neighbor_lists import find_pairs
 from metatrain.data.target import Target
 from metatrain.errors import MetatrainError, did_you_mean
-from metatrain.hypers import with_options
+from metatrain.hypers import plain, with_options
 from metatrain.log import logger
 from metatrain.losses import expand
 from metatrain.model import GraphModel
@@ -62,7 +62,7 @@ class GradientTrainer:
         _check_targets(hypers.fixed_scaling_weights, targets, "fixed_scaling_weights")
         _check_targets(hypers.per_structure_targets, targets, "per_structure_targets")
         for name in hypers.per_structure_targets:
-            if targets[name].is_per_atom or targets[name].reduction == "mean":
+            if not targets[name].is_extensive:
                 raise MetatrainError(
                     f"architecture.training.per_structure_targets.{name}: has no sum over the "
                     "atoms of a structure; remove it."
@@ -102,8 +102,8 @@ class GradientTrainer:
         parts = [training, Columns.concatenate(validation) if validation else None]
         self._loop = self._new_loop(model, devices[0], parts)
         if self._saved is not None:
-            self._check_that_the_epoch_can_go_on(self._saved)
-            self._loop.restore(self._saved)
+            self._check_that_it_can_go_on(self._saved)
+            self._loop.restore(self._saved, self._saved["hypers"]["learning_rate"])
         log = _Loggers(self.hypers.loggers, checkpoint_dir)
         try:
             self._loop.run(checkpoint_dir, self.save_checkpoint, log)
@@ -124,7 +124,19 @@ class GradientTrainer:
                 "of a validation set; add one or take another schedule, such as 'cosine'."
             )
 
-    def _check_that_the_epoch_can_go_on(self, saved: dict[str, Any]) -> None:
+    def _check_that_it_can_go_on(self, saved: dict[str, Any]) -> None:
+        optimizers = saved["hypers"]["optimizer"], self.hypers.optimizer
+        schedulers = saved["hypers"]["scheduler"], self.hypers.scheduler
+        # an optimizer's state does not depend on its options; a schedule's may
+        for option, before, now in (
+            ("optimizer", *map(_name, optimizers)),
+            ("scheduler", *schedulers),
+        ):
+            if before != now:
+                raise MetatrainError(
+                    f"architecture.training.{option}: is {now!r}, but the checkpoint holds the "
+                    f"state of {before!r}; restart with that, or start a new run."
+                )
         before, now = saved["hypers"]["batch_size"], self.hypers.batch_size
         if saved["progress"]["step"] and before != now:
             raise MetatrainError(
@@ -220,7 +232,7 @@ class GradientTrainer:
         model = self._model.as_container()
         best = self._loop.best_weights or self._loop.usable_weights()
         model["weights"] = {name: value.detach().cpu() for name, value in best.items()}
-        trainer = {"version": CHECKPOINT_VERSION, "hypers": checkpoint.plain(self.hypers)}
+        trainer = {"version": CHECKPOINT_VERSION, "hypers": plain(self.hypers)}
         checkpoint.save(path, {"model": model, "trainer": trainer | state})
 
     @classmethod
@@ -254,6 +266,11 @@ class _Loggers:
         """Close all."""
         for session in self.sessions:
             session.close()
+
+
+def _name(asked: Any) -> Any:
+    """The name in what an option asks for."""
+    return asked.get("type") if isinstance(asked, Mapping) else asked
 
 
 def _build(kind: str, asked: Any, option: str) -> Any:

@@ -31,12 +31,14 @@ class Parts:
     :param splits: rows of the data set of the options file that each part drawn by a
         fraction took
     :param num_systems: number of systems in that data set
+    :param fingerprint: of that data set
     """
 
     columns: dict[str, Columns]
     info: DatasetInfo
     splits: dict[str, list[int]]
     num_systems: int
+    fingerprint: str
 
 
 def read_parts(options: Options, seed: int, run: RunRecord | None) -> Parts:
@@ -54,6 +56,9 @@ def read_parts(options: Options, seed: int, run: RunRecord | None) -> Parts:
         },
     )
     whole, targets = _read_training_files(options, units)
+    fingerprint = whole.fingerprint()
+    if run is not None:
+        _check_same_systems(run, len(whole), fingerprint)
     splits = _splits(options, len(whole), seed, run)
     columns = {part: whole.select(rows) for part, rows in splits.items()}
     for part, asked in _held_out(options).items():
@@ -62,7 +67,7 @@ def read_parts(options: Options, seed: int, run: RunRecord | None) -> Parts:
     _warn_of_shared_systems(columns)
     info = DatasetInfo(units.length_unit, _atomic_types(options, columns), targets)
     stored = {part: rows.tolist() for part, rows in splits.items()}
-    return Parts(columns, info, stored, len(whole))
+    return Parts(columns, info, stored, len(whole), fingerprint)
 
 
 def _held_out(options: Options) -> dict[str, Fraction | Rows | tuple[DataSource, ...]]:
@@ -79,17 +84,25 @@ def _read_training_files(options: Options, units: Units) -> tuple[Columns, dict[
     return Columns.concatenate(given), targets_of(sources, given)
 
 
+def _check_same_systems(run: RunRecord, num_systems: int, fingerprint: str) -> None:
+    """Refuse a restart with other data: its split would mean something else."""
+    if run.num_systems != num_systems:
+        found = f"holds {num_systems} systems, but the run of the checkpoint had {run.num_systems}"
+    elif run.fingerprint != fingerprint:
+        found = "holds other systems, or in another order, than in the run of the checkpoint"
+    else:
+        return
+    raise MetatrainError(
+        f"training_set: {found}; its split cannot be used again. Restart with the same data, or "
+        "start a new run."
+    )
+
+
 def _splits(
     options: Options, num_systems: int, seed: int, run: RunRecord | None
 ) -> dict[str, Tensor]:
     """Rows of the training files that each part takes."""
     if run is not None:
-        if run.num_systems != num_systems:
-            raise MetatrainError(
-                f"training_set: holds {num_systems} systems, but the run of the checkpoint had "
-                f"{run.num_systems}; its split cannot be used again. Restart with the same "
-                "data, or start a new run."
-            )
         return {part: torch.tensor(rows, dtype=torch.int64) for part, rows in run.splits.items()}
     asked = _held_out(options)
     rows = {

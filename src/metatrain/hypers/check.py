@@ -1,6 +1,7 @@
-"""Typed sections: from a mapping of the options file to a frozen dataclass."""
+"""Typed sections: from a mapping to a frozen dataclass, all of it checked."""
 
 import dataclasses
+import re
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -10,9 +11,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from metatrain.errors import MetatrainError
-from metatrain.options import mistakes
-from metatrain.options.document import escaped
-from metatrain.options.mistakes import Place
+from metatrain.hypers import mistakes
+from metatrain.hypers.mistakes import Origin, Place
 
 Section = TypeVar("Section")
 
@@ -42,6 +42,30 @@ def build(schema: type[Section], given: Any, place: Place) -> Section:
         raise mistakes.within(place, error) from error
 
 
+def with_options(plugin: Any, options: Mapping[str, Any], where: str) -> Any:
+    """A plug-in with the options that the user gave, checked as a section of its own.
+
+    :param plugin: a frozen dataclass; its fields are its options
+    :param options: what the user gave
+    :param where: key of the plug-in in the options file, for messages
+    """
+    if not (isinstance(plugin, type) and dataclasses.is_dataclass(plugin)):
+        raise MetatrainError(
+            f"{where}: {plugin!r} is no plug-in; a plug-in is a dataclass whose fields are its "
+            "options."
+        )
+    return build(plugin, options, Place(Origin(""), where))
+
+
+def restored(schema: type | None, container: dict[str, Any]) -> Any:
+    """Options from a checkpoint; those added since it was written take their defaults.
+
+    :param schema: the dataclass; ``None`` leaves the container as it is
+    :param container: what :func:`plain` gave
+    """
+    return container if schema is None else build(schema, container, Place(Origin("checkpoint")))
+
+
 def as_section(given: Any, allowed: Iterable[str], place: Place) -> Mapping[str, Any]:
     """The mapping that stands at ``place``, after a look at the names of its keys."""
     allowed = list(allowed)
@@ -64,6 +88,18 @@ def defaults(schema: type) -> dict[str, Any]:
         elif field.default_factory is not dataclasses.MISSING:
             values[field.name] = plain(field.default_factory())
     return values
+
+
+def escaped(value: Any) -> Any:
+    """The same value, with ``${`` in its texts so that it is no interpolation.
+
+    :param value: text, or containers of it; other values stay as they are
+    """
+    if isinstance(value, str):
+        return re.sub(r"(\\*)\$\{", lambda found: found[1] * 2 + "\\${", value)
+    if isinstance(value, dict):
+        return {key: escaped(item) for key, item in value.items()}
+    return [escaped(item) for item in value] if isinstance(value, list) else value
 
 
 def plain(value: Any) -> Any:

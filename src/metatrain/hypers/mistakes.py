@@ -1,4 +1,4 @@
-"""The wording of mistakes in an options file: where, found, expected, way out."""
+"""The wording of mistakes in options: where, found, expected, way out."""
 
 import dataclasses
 import types
@@ -29,7 +29,7 @@ class Origin:
 
     Keys are in dotted form here, list items too: ``training_set.0.systems``.
 
-    :param file: the options file, as the user named it
+    :param file: the options file, as the user named it; empty if there is none
     :param lines: line of each key, counted from 1
     :param overrides: ``KEY=VALUE`` of each key that was set on the command line
     :param notes: what was assumed, one line each; grows while the file is read
@@ -70,7 +70,7 @@ class Place:
             if nearest in self.origin.lines:
                 return f"{self.origin.file}, line {self.origin.lines[nearest]}: {self.key}"
             nearest = nearest.rpartition(".")[0]
-        return f"{self.origin.file}: {self.key}"
+        return f"{self.origin.file}: {self.key}" if self.origin.file else self.key
 
     def mistake(self, text: str) -> MetatrainError:
         """The error that says where, and then ``text``."""
@@ -133,7 +133,9 @@ def within(section: Place, error: Exception) -> MetatrainError:
     if head == section.key or head.startswith(f"{section.key}."):
         return Place(section.origin, head).mistake(rest)
     inner = section / head
-    return inner.mistake(rest) if dotted(inner.key) in _known(section) else section.mistake(text)
+    # without a file nothing tells a key from the beginning of a sentence: take it for a key
+    is_key = dotted(inner.key) in _known(section) or not section.origin.file
+    return inner.mistake(rest) if is_key else section.mistake(text)
 
 
 def shown(value: Any) -> str:
