@@ -206,7 +206,7 @@ def test_a_folder_is_no_options_file(refused):
         (training(fixed_scaling_weights={"energy": 0}), "fixed_scaling_weights.energy: 0.0 is no scale"),
         (model(soap={"cutoff": {"radius": -1}}), "line 9: architecture.model.soap.cutoff.radius: found -1.0, expected a number above 0"),
         (model(soap={"cutoff": {"radius": 2, "width": 3}}), "line 10: architecture.model.soap.cutoff.width: 3.0 exceeds the radius, 2.0"),
-        (model(heads={"enrgy": "mlp"}), "architecture.model.heads: 'enrgy' is no target; the targets are ['energy']"),
+        (model(heads={"enrgy": "mlp"}), "architecture.model.heads.enrgy: no such target; did you mean 'energy'? the targets are: energy"),
         (model(heads={"energy": "mpl"}), "architecture.model.heads.energy: 'mpl' is no kind of head; use 'linear' or 'mlp'"),
         (model(zbl=True), "architecture.model.zbl: true is not available yet"),
         ({"seed": -1}, "line 1: seed: found -1, expected at least 0"),

@@ -25,7 +25,10 @@ class CutoffHypers:
 class SoapHypers:
     """Resolution of the neighbor density."""
 
-    max_angular: int = hyper(6, "largest angular momentum l of the expansion", minimum=0)
+    # beyond l = 15 the spherical harmonics lose more than 1e-5 to rounding in float32
+    max_angular: int = hyper(
+        6, "largest angular momentum l of the expansion", minimum=0, maximum=15
+    )
     max_radial: int = hyper(7, "largest index n of the radial functions of l = 0", minimum=0)
     cutoff: CutoffHypers = hyper(CutoffHypers, "where the neighborhood of an atom ends")
 

@@ -1,5 +1,6 @@
 """SOAP-BPNN: neural networks on the SOAP power spectrum."""
 
+from collections.abc import Mapping
 from typing import Dict, List, Tuple
 
 import torch
@@ -13,8 +14,8 @@ from architectures.soap_bpnn.descriptor import (
 )
 from architectures.soap_bpnn.hypers import SoapBpnnHypers
 from architectures.soap_bpnn.networks import atomic_network, readout
-from metatrain.data.target import DatasetInfo
-from metatrain.errors import MetatrainError
+from metatrain.data.target import DatasetInfo, Target
+from metatrain.errors import MetatrainError, did_you_mean
 from metatrain.model import GraphModel
 from metatrain.nn import AtomicTypeIndex, Graph, Grouped, group_sizes, neighborhoods
 
@@ -40,12 +41,6 @@ class SoapBpnn(GraphModel):
 
     def __init__(self, hypers: SoapBpnnHypers, dataset_info: DatasetInfo) -> None:
         super().__init__(hypers, dataset_info)
-        unknown = sorted(set(hypers.heads) - set(dataset_info.targets))
-        if unknown:
-            raise MetatrainError(
-                f"architecture.model.heads: {unknown[0]!r} is no target; "
-                f"the targets are {sorted(dataset_info.targets)}."
-            )
         num_types = len(dataset_info.atomic_types)
         self.cutoff = hypers.soap.cutoff.radius
         self.type_index = AtomicTypeIndex(dataset_info.atomic_types)
@@ -72,6 +67,19 @@ class SoapBpnn(GraphModel):
             )
             for name, target in dataset_info.targets.items()
         )
+
+    @classmethod
+    def complete_hypers(
+        cls, hypers: SoapBpnnHypers, targets: Mapping[str, Target]
+    ) -> SoapBpnnHypers:
+        """The same options, after a look whether heads are those of targets."""
+        for name in hypers.heads:
+            if name not in targets:
+                raise MetatrainError(
+                    f"heads.{name}: no such target{did_you_mean(name, targets) or ';'} "
+                    f"the targets are: {', '.join(targets)}."
+                )
+        return hypers
 
     def forward(self, graph: Graph) -> Dict[str, Tensor]:
         """Values per atom, before scale and baseline.

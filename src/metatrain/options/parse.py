@@ -120,13 +120,9 @@ def _architecture(
     section = build(ArchitectureSection, given, place)
     model = _hypers(plugin.model_hypers, section.model, place / "model")
     training = _hypers(plugin.train_hypers, section.training, place / "training")
-    complete = getattr(plugin.trainer_class, "complete_hypers", None)
-    if complete is not None:
-        try:
-            # only a check: what it fills in depends on the labels that the data turn out to have
-            complete(training, _targets(training_set))
-        except MetatrainError as error:
-            raise mistakes.within(place / "training", error) from error
+    targets = _targets(training_set)
+    _check_with_targets(plugin.model_class, model, targets, place / "model")
+    _check_with_targets(plugin.trainer_class, training, targets, place / "training")
     atomic_types = section.atomic_types
     if atomic_types is not None and len(set(atomic_types)) < max(len(atomic_types), 1):
         raise mistakes.wrong_type(
@@ -139,6 +135,20 @@ def _architecture(
         training=training,
         atomic_types=None if atomic_types is None else tuple(sorted(atomic_types)),
     )
+
+
+def _check_with_targets(
+    owner: type[Any], hypers: Any, targets: dict[str, Target], place: Place
+) -> None:
+    """Let a model or trainer refuse options that do not fit the targets."""
+    complete = getattr(owner, "complete_hypers", None)
+    if complete is None:
+        return
+    try:
+        # only a check: what it fills in depends on the labels that the data turn out to have
+        complete(hypers, targets)
+    except MetatrainError as error:
+        raise mistakes.within(place, error) from error
 
 
 def _hypers(schema: type | None, given: Any, place: Place) -> Any:

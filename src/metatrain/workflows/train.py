@@ -135,13 +135,19 @@ def _completed(
     options: Options, info: DatasetInfo, *, seed: int, device: torch.device, dtype: torch.dtype
 ) -> Options:
     """The options with what only the data, the machine and the run could say."""
-    hypers, trainer = options.architecture.training, options.architecture.plugin.trainer_class
-    if getattr(hypers, "seed", seed) is None:
-        hypers = dataclasses.replace(hypers, seed=seed)
-    if hasattr(trainer, "complete_hypers"):
-        hypers = trainer.complete_hypers(hypers, info.targets)
+    plugin, model = options.architecture.plugin, options.architecture.model
+    training = options.architecture.training
+    if getattr(training, "seed", seed) is None:
+        training = dataclasses.replace(training, seed=seed)
+    if hasattr(plugin.model_class, "complete_hypers"):
+        model = plugin.model_class.complete_hypers(model, info.targets)
+    if hasattr(plugin.trainer_class, "complete_hypers"):
+        training = plugin.trainer_class.complete_hypers(training, info.targets)
     architecture = dataclasses.replace(
-        options.architecture, training=hypers, atomic_types=tuple(info.atomic_types)
+        options.architecture,
+        model=model,
+        training=training,
+        atomic_types=tuple(info.atomic_types),
     )
     return options.resolved(
         architecture=architecture, seed=seed, device=str(device), base_precision=bits_of(dtype)

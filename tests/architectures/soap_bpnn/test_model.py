@@ -187,7 +187,10 @@ def test_symbolically_traced_model_holds_for_other_systems(model, crystals, acet
         (lambda: SoapBpnnHypers(bpnn=BpnnHypers(num_hidden_layers=0)), "num_hidden_layers"),
         (lambda: SoapBpnnHypers(heads={"energy": "mpl"}), "heads.energy: 'mpl'"),
         (lambda: SoapBpnnHypers(legacy=False, heads={"energy": "mlp"}), "needs legacy"),
-        (lambda: new_model(SoapBpnnHypers(soap=SMALL, heads={"enrgy": "mlp"})), "is no target"),
+        (
+            lambda: SoapBpnn.complete_hypers(SoapBpnnHypers(heads={"enrgy": "mlp"}), {"energy": 0}),
+            "no such target; did you mean 'energy'",
+        ),
     ],
 )
 def test_impossible_options_are_refused_in_one_line(make, message):
