@@ -118,9 +118,8 @@ class GraphModel(torch.nn.Module, ABC):
             )
         dataset_info = DatasetInfo.from_container(container["dataset_info"])
         model = cls(restored(cls.Hypers, container["hypers"]), dataset_info)
-        dtypes = {v.dtype for v in container["weights"].values() if v.is_floating_point()}
-        if dtypes:
-            model.to(dtypes.pop())
+        name, _ = next(model.named_parameters())
+        model.to(container["weights"][name].dtype)
         model.load_state_dict(container["weights"])
         model.standardization = Standardization.from_container(container["standardization"])
         return model
