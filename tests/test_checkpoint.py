@@ -10,11 +10,16 @@ import pytest
 import torch
 
 from metatrain import checkpoint
-from metatrain.checkpoint import RunRecord, is_checkpoint, load, recording, replace_file, save
+from metatrain.checkpoint import RunRecord, is_checkpoint, load, recording, save
 from metatrain.errors import MetatrainError
+from metatrain.files import replacing
 
 RUN = RunRecord(
-    {"name": "pair", "package": "p", "version": "1"}, "seed: 1\n", {"test": [3, 1]}, 5, "f"
+    {"name": "pair", "package": "p", "version": "1"},
+    "seed: 1\n",
+    {"test": [3, 1]},
+    5,
+    {"test": "f"},
 )
 
 
@@ -61,12 +66,13 @@ def test_a_checkpoint_saved_outside_a_run_says_that_it_is(tmp_path):
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(saved, error):
     before = saved.read_bytes()
 
-    def write(path):
-        path.write_bytes(b"half of")
-        raise error
+    def write_half():
+        with replacing(saved) as temporary:
+            temporary.write_bytes(b"half of")
+            raise error
 
     with pytest.raises(type(error)):
-        replace_file(saved, write)
+        write_half()
     assert saved.read_bytes() == before
     assert list(saved.parent.iterdir()) == [saved]
 

@@ -26,6 +26,7 @@ FLOORS = [
         "metatrain.log",
         "metatrain.hypers",
         "metatrain.seeds",
+        "metatrain.files",
     ],
     ["metatrain.errors"],
     ["metatrain"],

@@ -1,11 +1,9 @@
 """Checkpoints: tensors and plain containers, written so that a crash never harms an old one."""
 
 import dataclasses
-import os
 import pickle
-import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -15,6 +13,7 @@ import torch
 
 from metatrain import __version__
 from metatrain.errors import MetatrainError
+from metatrain.files import replacing
 
 FORMAT = 1
 """Version of the container; what is inside has versions of its own."""
@@ -29,14 +28,14 @@ class RunRecord:
     :param splits: system indices of ``training``, ``validation`` and ``test`` in the data
         they were drawn from, where fractions were asked for
     :param num_systems: number of systems the splits were drawn from
-    :param fingerprint: of these systems
+    :param fingerprints: of the systems and labels of each part
     """
 
     architecture: dict[str, str]
     options: str
     splits: dict[str, list[int]]
     num_systems: int
-    fingerprint: str
+    fingerprints: dict[str, str]
 
 
 _current_run: ContextVar[RunRecord | None] = ContextVar("current_run", default=None)
@@ -67,33 +66,8 @@ def save(path: Path, content: dict[str, Any]) -> None:
     header = {"format": FORMAT, "metatrain": __version__}
     if run is not None:
         header["run"] = dataclasses.asdict(run)
-    replace_file(path, lambda temporary: torch.save({"header": header, **content}, temporary))
-
-
-def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Write to a temporary name beside ``path``, sync, and rename.
-
-    :param path: the file to create or replace
-    :param write: writes the content to the path it is given
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    with replacing(path) as temporary:
+        torch.save({"header": header, **content}, temporary)
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -27,6 +27,10 @@ class Interrupted(Exception):  # noqa: N818 (nothing is wrong)
         self.checkpoint = checkpoint
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, taken as Ctrl-C is: what is open is closed, and the user is told."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A clause that names the entry of ``known`` nearest to ``word``; empty if none is near.
 

@@ -413,7 +413,7 @@ def test_a_restart_names_what_is_another_than_in_the_run(folder, refused, finish
     for changes, message in (
         (model(legacy=False), "architecture.model.legacy: is False, but True in the run of"),
         ({"validation_set": 0.3}, "validation_set: is 0.3, but 0.2 in the run of"),
-        (energy(unit="kcal/mol"), "unit 'kcal/mol', that of the checkpoint's model 'eV'"),
+        (energy(unit="kcal/mol"), "targets.energy.unit: is 'kcal/mol', but 'eV' in the run of"),
         ({"training_set": {"systems": {"read_from": "data.xyz"}}}, "holds 10 systems, but the run"),
     ):
         write_options(Path("options.yaml"), merged(content, changes))

@@ -336,7 +336,7 @@ def test_ctrl_c_before_training_ends_in_one_line(folder, capsys):
     path = short("data.xyz", training_set={"systems": reader})
     assert main(["train", str(path)]) == 130
     told = capsys.readouterr().err
-    assert told == "stopped by Ctrl-C before there was anything to save\n"
+    assert told == "stopped before there was anything to save\n"
 
 
 def test_ctrl_c_while_the_model_is_exported_tells_where_the_trained_model_is(folder):

@@ -3,6 +3,7 @@
 import csv
 import json
 from pathlib import Path
+from typing import ClassVar
 
 import ase.build
 import ase.calculators.emt
@@ -14,6 +15,10 @@ import torch
 import yaml
 from metatomic.torch import load_atomistic_model
 
+from metatrain.cli import main
+from metatrain.errors import MetatrainError
+from metatrain.workflows.machine import negotiate_device
+from pair_model import PairModel, architecture_of
 from runs import ethanol_file, only_run, options, run_mtt, write_options
 
 
@@ -168,6 +173,36 @@ def test_a_run_without_seed_says_which_it_drew_and_keeps_the_split_on_restart(tm
     assert len(seeds) == 1
     with (second / "metrics.csv").open() as table:
         assert [row["epoch"] for row in csv.DictReader(table)] == ["1", "2"]
+
+
+def test_the_seed_decides_the_initial_weights_and_nothing_else_does(tmp_path, monkeypatch):
+    # so small a rate leaves the weights as they are, and the run stops after its first step
+    stopping = {"type": "own_plug_ins:Watched", "signal_at": 1}
+    training = {"learning_rate": 1e-300, "optimizer": stopping}
+    data = ethanol_file(tmp_path / "ethanol.xyz", 10)
+    content = options(data, architecture={"training": training})
+    write_options(tmp_path / "options.yaml", content)
+    weights = []
+    for overrides in ((), ("test_set=0.3",), ("seed=2",)):
+        folder = tmp_path / f"run{len(weights)}"
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        words = [word for override in overrides for word in ("-r", override)]
+        assert main(["train", "../options.yaml", *words]) == 130
+        content = torch.load(only_run(folder) / "last.ckpt", weights_only=True)
+        stored = content["trainer"]["weights"]
+        weights.append(torch.cat([weight.flatten() for weight in stored.values()]))
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_a_device_that_the_architecture_does_not_run_on_is_refused():
+    class OnlyCuda(PairModel):
+        __supported_devices__: ClassVar[list[str]] = ["cuda"]
+
+    with pytest.raises(MetatrainError) as caught:
+        negotiate_device("cpu", architecture_of(OnlyCuda))
+    assert str(caught.value) == "device: pair does not run on 'cpu'; it runs on cuda."
 
 
 def test_stress_is_trained_where_the_file_has_it(tmp_path):

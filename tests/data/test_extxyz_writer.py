@@ -118,10 +118,11 @@ def test_a_file_appears_only_when_all_is_written(files, tmp_path):
     assert (tmp_path / "a.xyz").read_text() == "old"
 
 
-def test_a_folder_that_does_not_exist_is_named(tmp_path):
+def test_a_folder_that_does_not_exist_is_made(files, tmp_path):
     path = tmp_path / "absent" / "a.xyz"
-    with pytest.raises(MetatrainError, match="absent"), ExtxyzWriter().open(path):
-        pass
+    with ExtxyzWriter().open(path) as file:
+        file.write(read(files / "isolated_atoms.xyz"))
+    assert len(read(path)) == 4
 
 
 def test_text_with_blanks_per_atom_is_refused(files, tmp_path):

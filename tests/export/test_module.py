@@ -14,13 +14,28 @@ from metatrain.data.dataset import Dataset
 from metatrain.data.target import Target
 from metatrain.standardize import Standardization
 from metatrain.testing import systems
-from pair_model import ENERGY, new_model
+from pair_model import ENERGY, PairModel, new_model
 
 GAP = Target("mtt::gap", unit="eV", reduction="mean")
 CHARGE = Target("mtt::charge", "charge", "e", "atom", num_properties=2)
 HARTREE_IN_EV = 27.211386245988
 BOHR_IN_ANGSTROM = 0.529177210903
 KCAL_MOL_IN_EV = 4184 / 96485.33212
+
+
+class Segmented(PairModel):
+    """Sums the pairs of each center as a stretch of the list, which has to be sorted."""
+
+    def forward(self, graph):
+        weights = (1.0 - graph.vectors.square().sum(dim=1) / self.cutoff**2) ** 3
+        counts = torch.bincount(graph.centers, minlength=len(graph.types))
+        return {"energy": torch.segment_reduce(weights, "sum", lengths=counts).unsqueeze(1)}
+
+
+class FarSighted(PairModel):
+    """Hears from the neighbors of its neighbors."""
+
+    num_message_passing = 2
 
 
 def standardized(model, baseline, scale=1.0):
@@ -54,6 +69,20 @@ def evaluate(model, frames, name="energy", unit="eV", kind="system", selected=No
     )
     batch = systems_of(model, *frames, **geometry)
     return model(batch, options, check_consistency=True)[name].block()
+
+
+def test_pairs_may_come_in_any_order():
+    model = new_model(model_class=Segmented).export()
+    given = systems_of(model, systems.molecule(), systems.crystal())
+    shuffled = [systems.with_shuffled_pairs(system) for system in given]
+    options = ModelEvaluationOptions(
+        length_unit="angstrom", outputs={"energy": ModelOutput(unit="eV", sample_kind="atom")}
+    )
+    expected, found = (
+        model(batch, options, check_consistency=True)["energy"].block().values
+        for batch in (given, shuffled)
+    )
+    assert_close(found, expected, rtol=1e-13, atol=0)
 
 
 def large():
@@ -205,6 +234,11 @@ def test_the_model_says_what_it_needs_and_gives():
     assert set(capabilities.supported_devices) == {"cuda", "cpu"}
     kinds = {name: output.sample_kind for name, output in capabilities.outputs.items()}
     assert kinds == {"energy": "atom", "mtt::gap": "system", "mtt::charge": "atom"}
+
+
+def test_the_interaction_range_grows_with_message_passing():
+    capabilities = new_model(model_class=FarSighted).export().capabilities()
+    assert capabilities.interaction_range == 2 * 3.5
 
 
 def test_a_model_that_was_exported_goes_on_being_trained(tmp_path):

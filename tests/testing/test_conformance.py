@@ -90,6 +90,15 @@ class Counting(PairModel):
         return {"energy": values * (1.0 + 0.1 * torch.arange(len(values)).unsqueeze(1))}
 
 
+class Listing(PairModel):
+    """Treats the neighbors of an atom by their place in the list."""
+
+    def forward(self, graph: Graph) -> Dict[str, Tensor]:
+        weights = 1.0 + 0.1 * (torch.arange(len(graph.vectors)) % 2).unsqueeze(1)
+        values = self.density(graph._replace(vectors=graph.vectors * weights))
+        return {"energy": torch.tanh(values)[:, :1]}
+
+
 class Placed(PairModel):
     """Knows where it is in space."""
 
@@ -182,6 +191,7 @@ ISOLATED = "test_atoms_without_neighbors_are_finite_and_feel_no_force"
         (Averaging, [SUPERCELL, MOLECULES]),
         (Mixing, [BATCH]),
         (Counting, ["test_order_of_atoms_does_not_matter", SUPERCELL]),
+        (Listing, ["test_order_of_pairs_does_not_matter"]),
         (Placed, ["test_translation_and_wrapping_do_not_matter", MOLECULES]),
         (Detached, [FORCES, STRESS]),
         (Dividing, [ISOLATED]),

@@ -21,6 +21,14 @@ ONLY_FORCES = dataclasses.replace(ENERGY, has_stress=False)
 ONLY_ENERGY = dataclasses.replace(ONLY_FORCES, has_forces=False)
 
 
+class Turned(PairModel):
+    """Sees each direction in another way: its strain derivative is not symmetric."""
+
+    def density(self, graph):
+        stretch = torch.tensor([1.0, 0.8, 1.1]).double()
+        return super().density(graph._replace(vectors=graph.vectors * stretch))
+
+
 def predicted(model, columns, *targets, is_training=False):
     graph = batch_of(columns).graph
     named = {target.name: target for target in targets or (ENERGY,)}
@@ -63,9 +71,12 @@ def test_forces_are_the_negative_derivative_of_the_energy(make):
             assert_close(forces[atom, axis], (down - up) / (2 * h), rtol=1e-6, atol=1e-7)
 
 
-def test_strain_is_the_derivative_of_the_energy_per_atom():
-    model, h = new_model(), 1e-4
+@pytest.mark.parametrize("model_class", [PairModel, Turned])
+def test_strain_is_the_derivative_of_the_energy_per_atom(model_class):
+    model, h = new_model(model_class=model_class), 1e-4
     strain = predicted(model, systems.columns_of([systems.crystal()]))["energy"].strain[0]
+    is_symmetric = bool((strain - strain.T).abs().max() < 1e-10)
+    assert is_symmetric == (model_class is PairModel)
     for row in range(3):
         for column in range(3):
             step = torch.zeros(3, 3)
@@ -73,6 +84,16 @@ def test_strain_is_the_derivative_of_the_energy_per_atom():
             moved = [systems.strained(systems.crystal(), sign * step.numpy()) for sign in (1, -1)]
             up, down = energies(model, *moved)
             assert_close(strain[row, column], (up - down) / (2 * h) / 4, rtol=1e-6, atol=1e-7)
+
+
+def test_strain_is_per_atom_of_its_own_system_whatever_else_is_in_the_batch():
+    frames = [systems.supercell(), systems.crystal(), systems.crystal().repeat((1, 2, 3))]
+    together = predicted(new_model(), systems.columns_of(frames))["energy"].strain
+    for frame, strain in zip(frames, together, strict=True):
+        alone = predicted(new_model(), systems.columns_of([frame]))["energy"].strain[0]
+        assert_close(strain, alone, rtol=1e-12, atol=1e-13)
+    # a supercell has the same energy per atom, and so the same derivative
+    assert_close(together[2], together[1], rtol=1e-12, atol=1e-13)
 
 
 def test_a_compressed_crystal_has_a_negative_stress():

@@ -143,6 +143,43 @@ def test_the_running_average_is_validated_and_kept_but_not_trained(tmp_path):
     assert same(weights_of(tmp_path / "model.ckpt"), raw)
 
 
+def test_validating_the_running_average_leaves_the_trained_weights_alone(tmp_path):
+    run = {"validation": labelled(3), "learning_rate": 1e-2}
+    trained(tmp_path / "plain", **run)
+    trained(tmp_path / "average", ema_decay=0.8, **run)
+    raw = weights_of(tmp_path / "average" / "last.ckpt")
+    assert same(raw, weights_of(tmp_path / "plain" / "last.ckpt"))
+
+
+def test_the_best_average_is_kept_when_later_ones_are_worse(tmp_path):
+    # so large a rate makes it worse after a while
+    options = {"learning_rate": 0.3, "scheduler": "constant", "num_epochs": 8, "ema_decay": 0.5}
+    model, trainer = trained(tmp_path, validation=labelled(3), **options)
+    assert checkpoint.load(tmp_path / "last.ckpt")["trainer"]["progress"]["best_epoch"] < 8
+    trainer.save_checkpoint(tmp_path / "model.ckpt")
+    for name in ("best.ckpt", "last.ckpt", "model.ckpt"):
+        assert same(PairModel.load_checkpoint(tmp_path / name).state_dict(), model.state_dict())
+
+
+def test_validation_draws_no_random_numbers(tmp_path):
+    rows = []
+    for model_class in (PairModel, DroppingOut):
+        model = new_model(model_class=model_class)
+        folder = tmp_path / model_class.__name__
+        # so small a rate leaves the weights as they are
+        trained(folder, model=model, validation=labelled(3), learning_rate=1e-300)
+        rows.append(table(folder)[-1])
+    assert rows[0]["training loss"] != rows[1]["training loss"]
+    assert rows[0]["validation loss"] == rows[1]["validation loss"]
+
+
+def test_training_scripts_nothing(tmp_path, monkeypatch):
+    scripted = []
+    monkeypatch.setattr(torch.jit, "script", scripted.append)
+    trained(tmp_path, validation=labelled(2), num_epochs=1)
+    assert scripted == []
+
+
 def test_best_and_last_weights_are_kept_apart(tmp_path):
     # so large a rate makes it worse after a while
     options = {"learning_rate": 0.3, "scheduler": "constant", "num_epochs": 8}

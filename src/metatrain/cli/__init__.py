@@ -4,15 +4,17 @@ import argparse
 import errno
 import importlib
 import shlex
+import signal
 import sys
 import tempfile
 import traceback
 import warnings
 from pathlib import Path
+from types import FrameType
 
 from metatrain import __version__
 from metatrain.cli import completion, evaluate, export, list_plugins, train
-from metatrain.errors import Interrupted, MetatrainError
+from metatrain.errors import Interrupted, MetatrainError, Terminated
 
 COMMANDS = (train, evaluate, export, list_plugins, completion)
 CRASH_LOG = Path("mtt-crash.log")
@@ -45,6 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
     given = vars(parser().parse_args(arguments))
     del given["command"]
     module, function = given.pop("workflow").split(":")
+    before = signal.getsignal(signal.SIGTERM)
+    if before is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         # where a user's own module:Thing is looked for, after all that is installed
         sys.path.append(str(Path.cwd()))
@@ -58,16 +63,23 @@ def main(arguments: list[str] | None = None) -> int:
     except Interrupted as stop:
         print(f"{stop}; to go on: {_restart_line(stop.checkpoint)}", file=sys.stderr)
         return 128 + stop.signal_number
-    except KeyboardInterrupt:
-        print("stopped by Ctrl-C before there was anything to save", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        print("stopped before there was anything to save", file=sys.stderr)
+        return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
     except Exception as bug:  # noqa: BLE001 (the last to see it: it is reported as a bug)
         mistake = _mistake(bug)
         if mistake:
             return _refuse(mistake)
         _report(bug)
         return 1
+    finally:
+        if before is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, before)
     return 0
+
+
+def _terminate(number: int, _: FrameType | None) -> None:
+    raise Terminated(number)
 
 
 def _refuse(message: str) -> int:

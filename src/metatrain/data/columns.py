@@ -102,9 +102,14 @@ class Columns:
         return volumes * self.pbc.all(dim=1)
 
     def fingerprint(self) -> str:
-        """A short text that other systems do not have: of atoms, positions and order."""
+        """A short text that other systems, labels or another order do not have."""
         digest = hashlib.sha256()
-        for column in (self.offsets, self.types, self.positions):
+        columns = [self.offsets, self.types, self.positions, self.cells, self.pbc]
+        for labels in (self.values, self.forces, self.stress):
+            for name in sorted(labels):
+                digest.update(name.encode())
+                columns.append(labels[name])
+        for column in columns:
             digest.update(column.contiguous().numpy().tobytes())
         return digest.hexdigest()
 

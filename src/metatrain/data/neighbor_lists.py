@@ -1,6 +1,7 @@
 """Which atoms see each other, found once for a data set and a cutoff."""
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +40,17 @@ class Pairs:
     def __len__(self) -> int:
         """Number of systems."""
         return len(self.offsets) - 1
+
+    @staticmethod
+    def concatenate(parts: Sequence["Pairs"]) -> "Pairs":
+        """The pairs of all systems of the parts."""
+        return Pairs(
+            offsets_of(torch.cat([part.offsets.diff() for part in parts])),
+            torch.cat([part.centers for part in parts]),
+            torch.cat([part.neighbors for part in parts]),
+            torch.cat([part.shifts for part in parts]),
+            torch.cat([part.vectors for part in parts]),
+        )
 
     def select(self, systems: Tensor) -> "Pairs":
         """The pairs of some of the systems, in the order given."""

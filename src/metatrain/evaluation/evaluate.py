@@ -59,6 +59,14 @@ class Evaluation:
             yield with_predictions(frames, predictions, self.predictor.targets)
 
 
+def prediction_key(target: str, gradient: str) -> str:
+    """What the forces or the stress of a target are called in a file of predictions.
+
+    :param gradient: ``"forces"`` or ``"stress"``
+    """
+    return gradient_name(target, gradient).replace(" ", "_")
+
+
 def with_predictions(
     frames: Frames, predictions: Predictions, targets: dict[str, Target]
 ) -> Frames:
@@ -70,14 +78,12 @@ def with_predictions(
         (atom if target.is_per_atom else system)[name] = _everywhere(values, len(frames))
         if target.has_forces:
             forces = predictions.forces[name].numpy()
-            atom[gradient_name(name, "forces").replace(" ", "_")] = _everywhere(forces, len(frames))
+            atom[prediction_key(name, "forces")] = _everywhere(forces, len(frames))
         if target.has_stress:
             stress = predictions.stress[name]
             is_known = ~stress.isnan().any(dim=(1, 2)).numpy()
             if is_known.any():
-                system[gradient_name(name, "stress").replace(" ", "_")] = Column(
-                    stress.numpy(), is_known
-                )
+                system[prediction_key(name, "stress")] = Column(stress.numpy(), is_known)
     return dataclasses.replace(
         frames,
         system_data=_beside(system, frames.system_data, frames.system_results),

@@ -194,7 +194,7 @@ class AtomisticExport(torch.nn.Module):
         :param dtype: what an engine gives and gets; float32 makes all of it float32
         """
         # Saving, casting or moving what is exported must not reach the model that is trained.
-        model = copy.deepcopy(model).eval()
+        model = copy.deepcopy(model).to("cpu").eval()
         if dtype == torch.float32:
             model = model.to(dtype)
         module = cls(model, dtype).eval()

@@ -1,7 +1,6 @@
 """Options as the rest of metatrain sees them: typed, complete, frozen."""
 
 import dataclasses
-import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Self
 import yaml
 
 from metatrain.data.source import DataSource, GradientSource, TargetSource
+from metatrain.files import replacing
 from metatrain.hypers.check import escaped, plain
 from metatrain.plugins import Architecture
 
@@ -64,8 +64,8 @@ class Options:
     :param device: the user's wish; ``None`` for the best there is
     :param base_precision: bits of a number in the network; ``None`` for the model's wish
     :param seed: what all random numbers come from; ``None`` if it is still to be drawn
-    :param print_stats: whether the census goes to the log; ``"auto"`` lets its cost decide
-    :param final_eval: whether errors on all sets are computed after training
+    :param print_stats: whether the census goes to the log; ``"auto"`` is read as yes
+    :param final_eval: whether errors on validation and test set are computed after training
     :param notes: what was assumed because the file does not say it, one line each
     """
 
@@ -115,13 +115,8 @@ class Options:
 
     def write(self, path: str | Path) -> None:
         """Write :meth:`complete_yaml`: to a temporary name, synced, renamed."""
-        path = Path(path)
-        temporary = path.with_name(f".{path.name}.tmp")
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(self.complete_yaml())
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with replacing(Path(path)) as temporary:
+            temporary.write_text(self.complete_yaml(), encoding="utf-8")
 
 
 def _set_container(data: Fraction | Rows | tuple[DataSource, ...]) -> Any:

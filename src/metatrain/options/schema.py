@@ -27,7 +27,9 @@ class FileSection:
     print_stats: bool | str = hyper(
         "auto", "whether to log the census", choices=(True, False, "auto")
     )
-    final_eval: bool = hyper(True, "whether to log errors on all sets after training")
+    final_eval: bool = hyper(
+        True, "whether to log errors on validation and test set after training"
+    )
     wandb: Any = hyper(None, "known from other versions, and refused")
 
 

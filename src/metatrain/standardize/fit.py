@@ -13,11 +13,26 @@ ISOLATED_ATOMS = "isolated_atoms"
 LEAST_SQUARES = "least_squares"
 
 
+Choice = str | float | Mapping[int, float]
+"""How a baseline is found; see :func:`fit_baseline`."""
+
+
+def choice_of_baseline(target: Target, atomic_baseline: Choice | Mapping[str, Choice]) -> Choice:
+    """What the option ``atomic_baseline`` says of one target.
+
+    :param atomic_baseline: a choice for all targets, or a mapping from target to choice;
+        targets it does not name are fitted
+    """
+    if not isinstance(atomic_baseline, Mapping):
+        return atomic_baseline
+    return atomic_baseline.get(target.name, LEAST_SQUARES)  # type: ignore[call-overload]
+
+
 def fit_baseline(
     columns: Columns,
     target: Target,
     atomic_types: list[int],
-    given: str | float | Mapping[int, float] = LEAST_SQUARES,
+    given: Choice = LEAST_SQUARES,
 ) -> Tensor:
     """Reference value of each atomic type.
 
@@ -38,6 +53,12 @@ def fit_baseline(
     if isinstance(given, int | float):
         return torch.full(shape, float(given), dtype=torch.float64)
     fixed = {} if isinstance(given, str) else given
+    unknown = sorted(set(fixed) - set(atomic_types))
+    if unknown:
+        raise MetatrainError(
+            f"architecture.training.atomic_baseline.{target.name}: gives a value for atomic types "
+            f"{unknown}, which the model does not know; it knows {atomic_types}."
+        )
     baseline = torch.zeros(shape, dtype=torch.float64)
     is_fixed = torch.tensor([number in fixed for number in atomic_types])
     for row, number in enumerate(atomic_types):

@@ -11,7 +11,9 @@ from metatomic.torch import (
     AtomisticModel,
     ModelEvaluationOptions,
     ModelOutput,
+    System,
     load_atomistic_model,
+    register_autograd_neighbors,
 )
 
 from metatrain import plugins
@@ -215,13 +217,7 @@ class ArchitectureTests:
 
     def _evaluate(self, model: AtomisticModel, columns: Columns, kind: str, selected: Any) -> Any:
         """The block that the model gives, with metatomic's checks on."""
-        samples = Dataset(
-            columns,
-            {},
-            getattr(torch, model.capabilities().dtype),
-            length_unit="angstrom",
-            neighbor_lists=model.requested_neighbor_lists(),
-        )
+        samples = self._samples(model, columns)
         options = ModelEvaluationOptions(
             length_unit="angstrom",
             outputs={"energy": ModelOutput(unit="eV", sample_kind=kind)},
@@ -229,6 +225,41 @@ class ArchitectureTests:
         )
         batch = [samples[i].system for i in range(len(columns))]
         return model(batch, options, check_consistency=True)["energy"].block()
+
+    def _samples(self, model: AtomisticModel, columns: Columns) -> Dataset:
+        """The systems with the pairs that the model asks for."""
+        return Dataset(
+            columns,
+            {},
+            getattr(torch, model.capabilities().dtype),
+            length_unit="angstrom",
+            neighbor_lists=model.requested_neighbor_lists(),
+        )
+
+    def test_order_of_pairs_does_not_matter(self) -> None:
+        model = self.new_model().export()
+        columns = systems.columns_of([systems.molecule(), systems.crystal()])
+        samples = self._samples(model, columns)
+        given = [samples[i].system for i in range(len(columns))]
+        expected = self._energies_and_forces(model, given)
+        found = self._energies_and_forces(
+            model, [systems.with_shuffled_pairs(one) for one in given]
+        )
+        for one, other in zip(found, expected, strict=True):
+            assert_close(one, other)
+
+    def _energies_and_forces(
+        self, model: AtomisticModel, given: list[System]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(S, 1) and (N, 3), with the pairs in the order in which they are given."""
+        tracked = [_tracked(system) for system in given]
+        options = ModelEvaluationOptions(
+            length_unit="angstrom",
+            outputs={"energy": ModelOutput(unit="eV", sample_kind="system")},
+        )
+        energies = model(tracked, options, check_consistency=True)["energy"].block().values
+        gradients = torch.autograd.grad(energies.sum(), [one.positions for one in tracked])
+        return energies.detach(), -torch.cat(gradients)
 
     def test_all_supported_dtypes_agree(self) -> None:
         expected = self.energies(systems.everything())
@@ -280,6 +311,17 @@ class ArchitectureTests:
             length_unit="angstrom",
             neighbor_lists=requests,
         )
+
+
+def _tracked(system: System) -> System:
+    """A copy whose pair vectors depend on its positions."""
+    positions = system.positions.clone().requires_grad_()
+    tracked = System(system.types, positions, system.cell, system.pbc)
+    for options in system.known_neighbor_lists():
+        pairs = system.get_neighbor_list(options).copy()
+        register_autograd_neighbors(tracked, pairs, check_consistency=False)
+        tracked.add_neighbor_list(options, pairs)
+    return tracked
 
 
 def assert_close(found: torch.Tensor, expected: torch.Tensor, tolerance: float = EXACT) -> None:

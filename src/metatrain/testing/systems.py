@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import ase
 import numpy as np
 import torch
+from metatensor.torch import Labels, TensorBlock
+from metatomic.torch import System
 
 from metatrain.data.columns import Columns, Origin
 from metatrain.data.segments import offsets_of
@@ -45,6 +47,13 @@ def crystal() -> ase.Atoms:
     return ase.Atoms("COHH", positions=positions, cell=cell, pbc=True)
 
 
+def supercell() -> ase.Atoms:
+    """Two cells of the crystal with displaced atoms: periodic too, of another size."""
+    atoms = crystal().repeat((1, 1, 2))
+    atoms.rattle(0.05, seed=0)
+    return atoms
+
+
 def slab() -> ase.Atoms:
     """The crystal, periodic in two directions only."""
     atoms = crystal()
@@ -71,7 +80,7 @@ def far_apart() -> ase.Atoms:
 
 def everything() -> list[ase.Atoms]:
     """One of each kind."""
-    return [molecule(), crystal(), lone_atom(), slab(), far_apart(), chain()]
+    return [molecule(), crystal(), lone_atom(), slab(), far_apart(), chain(), supercell()]
 
 
 def rotated(atoms: ase.Atoms, rotation: np.ndarray) -> ase.Atoms:
@@ -88,6 +97,19 @@ def strained(atoms: ase.Atoms, strain: np.ndarray) -> ase.Atoms:
     moved.positions = atoms.positions @ (np.eye(3) + strain)
     moved.cell = atoms.cell.array @ (np.eye(3) + strain)
     return moved
+
+
+def with_shuffled_pairs(system: System) -> System:
+    """The same system from an engine that gives its pairs in no order."""
+    shuffled = System(system.types, system.positions, system.cell, system.pbc)
+    generator = torch.Generator().manual_seed(0)
+    for options in system.known_neighbor_lists():
+        pairs = system.get_neighbor_list(options)
+        order = torch.randperm(len(pairs.values), generator=generator)
+        samples = Labels(pairs.samples.names, pairs.samples.values[order])
+        block = TensorBlock(pairs.values[order], samples, pairs.components, pairs.properties)
+        shuffled.add_neighbor_list(options, block)
+    return shuffled
 
 
 def random_rotation() -> np.ndarray:

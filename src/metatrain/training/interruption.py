@@ -26,7 +26,9 @@ def delayed_interruption() -> Iterator[Callable[[], int | None]]:
 
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
-            previous[number] = signal.signal(number, remember)
+            # what the caller ignores (nohup, a background job) stays ignored
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                previous[number] = signal.signal(number, remember)
     except ValueError:
         # Not the main thread: signals are not ours to handle.
         yield lambda: None

@@ -93,6 +93,8 @@ class Loop:
             log.log(epoch, metrics)
         if self.progress.epoch < self.hypers.num_epochs:
             logger.info("errors are RMSE%s", " (MAE)" if self.hypers.log_mae else "")
+        if self.best_weights is not None:
+            save(checkpoint_dir / "best.ckpt")
         clock = _Clock(self.hypers.num_epochs - self.progress.epoch)
         with delayed_interruption() as signal_received, live_line() as live:
             while self.progress.epoch < self.hypers.num_epochs and not self.is_stopped_early:
@@ -224,7 +226,8 @@ class Loop:
 
     def _log_line(self, metrics: dict[str, float], clock: "_Clock") -> None:
         epoch, num_epochs = self.progress.epoch, self.hypers.num_epochs
-        if epoch in (1, num_epochs) or epoch % self.hypers.log_interval == 0:
+        is_end = epoch in (1, num_epochs) or self.is_stopped_early
+        if is_end or epoch % self.hypers.log_interval == 0:
             text = report.line(epoch, num_epochs, metrics, show_mae=self.hypers.log_mae)
             logger.info("%s | %s", text, clock.text())
 
@@ -262,8 +265,10 @@ class Loop:
             return
         raw = copy_of(self.model.state_dict())
         self.model.load_state_dict(weights)
-        yield
-        self.model.load_state_dict(raw)
+        try:
+            yield
+        finally:
+            self.model.load_state_dict(raw)
 
     def as_container(self) -> dict[str, Any]:
         """All that :meth:`restore` needs."""

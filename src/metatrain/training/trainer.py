@@ -11,14 +11,19 @@ from metatrain import checkpoint, plugins
 from metatrain.data.batches import BatchColumns
 from metatrain.data.columns import Columns
 from metatrain.data.dataset import Dataset
-from metatrain.data.neighbor_lists import find_pairs
+from metatrain.data.neighbor_lists import Pairs
 from metatrain.data.target import Target
 from metatrain.errors import MetatrainError, did_you_mean
 from metatrain.hypers import plain, with_options
 from metatrain.log import logger
 from metatrain.losses import expand
 from metatrain.model import GraphModel
-from metatrain.standardize import Standardization, fit_baseline, fit_scale
+from metatrain.standardize import (
+    Standardization,
+    choice_of_baseline,
+    fit_baseline,
+    fit_scale,
+)
 from metatrain.training.hypers import GradientHypers
 from metatrain.training.labels import standardized_labels
 from metatrain.training.loggers import LogSession
@@ -86,8 +91,8 @@ class GradientTrainer:
         :param checkpoint_dir: gets ``last.ckpt``, ``best.ckpt``, and what loggers write
         """
         training = Columns.concatenate([dataset.columns for dataset in train_datasets])
-        validation = [dataset.columns for dataset in val_datasets if len(dataset)]
-        if not validation:
+        val_datasets = [dataset for dataset in val_datasets if len(dataset)]
+        if not val_datasets:
             self._check_that_nothing_needs_validation()
         if self.hypers.batch_size > len(training):
             logger.info(
@@ -99,8 +104,11 @@ class GradientTrainer:
             model.standardization = self._fit(model, training)
         model.to(device=devices[0], dtype=train_datasets[0].dtype)
         keep_freed_memory()
-        parts = [training, Columns.concatenate(validation) if validation else None]
-        self._loop = self._new_loop(model, devices[0], parts)
+        data = Data(
+            _batches(train_datasets, model, devices[0]),
+            _batches(val_datasets, model, devices[0]) if val_datasets else None,
+        )
+        self._loop = self._new_loop(model, devices[0], data)
         if self._saved is not None:
             self._check_that_it_can_go_on(self._saved)
             self._loop.restore(self._saved, self._saved["hypers"]["learning_rate"])
@@ -149,9 +157,7 @@ class GradientTrainer:
         types = model.dataset_info.atomic_types
         baselines, scales = {}, {}
         for name, target in model.dataset_info.targets.items():
-            given = self.hypers.atomic_baseline
-            if isinstance(given, Mapping):
-                given = given.get(name, "least_squares")
+            given = choice_of_baseline(target, self.hypers.atomic_baseline)
             baselines[name] = fit_baseline(training, target, types, given)
             if name in self.hypers.fixed_scaling_weights:
                 fixed = self.hypers.fixed_scaling_weights[name]
@@ -162,22 +168,8 @@ class GradientTrainer:
                 scales[name] = torch.ones(target.num_properties, dtype=torch.float64)
         return Standardization(types, baselines, scales)
 
-    def _new_loop(
-        self, model: GraphModel, device: torch.device, parts: list[Columns | None]
-    ) -> Loop:
+    def _new_loop(self, model: GraphModel, device: torch.device, data: Data) -> Loop:
         targets = model.dataset_info.targets
-        training, validation = (
-            None
-            if columns is None
-            else BatchColumns(
-                standardized_labels(columns, targets, model.standardization),
-                find_pairs(columns, model.cutoff),
-                dtype=model.dtype,
-                device=device,
-            )
-            for columns in parts
-        )
-        assert training is not None
         scales = {
             name: scale.to(device=device, dtype=model.dtype)
             for name, scale in model.standardization.scales.items()
@@ -195,7 +187,7 @@ class GradientTrainer:
             model,
             self.hypers,
             objective=objective,
-            data=Data(training, validation),
+            data=data,
             optimizer=build_optimizer(
                 trainable, self.hypers.learning_rate, self.hypers.weight_decay
             ),
@@ -247,6 +239,17 @@ class GradientTrainer:
         trainer = cls(train_hypers)
         trainer._saved = content
         return trainer
+
+
+def _batches(datasets: list[Dataset], model: GraphModel, device: torch.device) -> BatchColumns:
+    """All systems of some data sets with standardized labels, ready to be cut into batches."""
+    columns = Columns.concatenate([dataset.columns for dataset in datasets])
+    return BatchColumns(
+        standardized_labels(columns, model.dataset_info.targets, model.standardization),
+        Pairs.concatenate([dataset.pairs(model.cutoff) for dataset in datasets]),
+        dtype=model.dtype,
+        device=device,
+    )
 
 
 class _Loggers:

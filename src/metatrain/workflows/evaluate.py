@@ -17,10 +17,12 @@ from metatrain.data.reading import Units, stream_columns
 from metatrain.data.source import DataSource
 from metatrain.data.target import DatasetInfo, Target
 from metatrain.errors import MetatrainError, did_you_mean
-from metatrain.evaluation import Evaluation, Predictor
+from metatrain.evaluation import Evaluation, Predictor, prediction_key
+from metatrain.files import replacing
 from metatrain.log import live_line, logger, logging_to_console
 from metatrain.metrics import MetricNames
 from metatrain.options import parse_evaluation
+from metatrain.units import force_unit, stress_unit
 from metatrain.workflows import export
 from metatrain.workflows.files import check_writable
 from metatrain.workflows.machine import choose_device
@@ -182,11 +184,31 @@ def _energies(outputs: dict[str, Any]) -> dict[str, Target]:
     return energies
 
 
+def _units(info: DatasetInfo) -> dict[str, str]:
+    """Units of the predictions that were written, by their names in the file."""
+    units = {}
+    for name, target in info.targets.items():
+        units[name] = target.unit
+        if target.has_forces and target.unit:
+            forces = prediction_key(name, "forces")
+            units[forces] = force_unit(target.unit, info.length_unit)
+        if target.has_stress and target.unit:
+            stress = prediction_key(name, "stress")
+            units[stress] = stress_unit(target.unit, info.length_unit)
+    return units
+
+
 def _report(evaluation: Evaluation, info: DatasetInfo, output: Path) -> None:
     summary: dict[str, Any] = MetricNames.of(info).summary(evaluation.errors)
     for name, of in summary.items():
         logger.info("%s: RMSE %.4g, MAE %.4g %s", name, of["rmse"], of["mae"], of["unit"])
     metrics = _metrics_file(output)
-    text = json.dumps({"num_systems": evaluation.num_systems, "errors": summary}, indent=2)
-    checkpoint.replace_file(metrics, lambda to: to.write_text(text + "\n"))
+    content = {
+        "num_systems": evaluation.num_systems,
+        "units": _units(info),
+        "errors": summary,
+    }
+    text = json.dumps(content, indent=2)
+    with replacing(metrics) as temporary:
+        temporary.write_text(text + "\n")
     logger.info("%d systems; predictions: %s, metrics: %s", evaluation.num_systems, output, metrics)

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from metatrain import __version__, checkpoint
 from metatrain.errors import MetatrainError
 from metatrain.export.proof import prove
+from metatrain.files import replacing
 from metatrain.log import logger, logging_to_console
 from metatrain.plugins import Architecture, load_architecture
 from metatrain.workflows.files import (
@@ -86,19 +87,17 @@ def write(
     """
     exported = with_metadata(model, metadata, dtype)
 
-    def write_and_prove(temporary: Path) -> None:
+    with replacing(output) as temporary:
         exported.save(temporary, collect_extensions=extensions and str(extensions))
         agreement = prove(temporary, exported, extensions)
-        logger.info(
-            "exported to %s; loaded in a fresh process: values agree to %.0e, forces and stress "
-            "to %.0e, finite differences to %.0e",
-            output,
-            agreement.value,
-            agreement.gradient,
-            agreement.difference,
-        )
-
-    checkpoint.replace_file(output, write_and_prove)
+    logger.info(
+        "exported to %s; loaded in a fresh process: values agree to %.0e, forces and stress "
+        "to %.0e, finite differences to %.0e",
+        output,
+        agreement.value,
+        agreement.gradient,
+        agreement.difference,
+    )
 
 
 def with_metadata(model: Any, metadata: ModelMetadata, dtype: str | None = None) -> AtomisticModel:

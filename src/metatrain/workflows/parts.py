@@ -1,6 +1,7 @@
 """Training, validation and test set of a run."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ from metatrain.errors import MetatrainError
 from metatrain.log import logger
 from metatrain.options import Fraction, Options, Rows
 from metatrain.seeds import stream_seed
-from metatrain.standardize import fit_baseline, residuals_per_atom
+from metatrain.standardize import choice_of_baseline, fit_baseline, residuals_per_atom
 
 PARTS = ("training", "validation", "test")
 
@@ -31,14 +32,14 @@ class Parts:
     :param splits: rows of the data set of the options file that each part drawn by a
         fraction took
     :param num_systems: number of systems in that data set
-    :param fingerprint: of that data set
+    :param fingerprints: of each part
     """
 
     columns: dict[str, Columns]
     info: DatasetInfo
     splits: dict[str, list[int]]
     num_systems: int
-    fingerprint: str
+    fingerprints: dict[str, str]
 
 
 def read_parts(options: Options, seed: int, run: RunRecord | None) -> Parts:
@@ -56,9 +57,6 @@ def read_parts(options: Options, seed: int, run: RunRecord | None) -> Parts:
         },
     )
     whole, targets = _read_training_files(options, units)
-    fingerprint = whole.fingerprint()
-    if run is not None:
-        _check_same_systems(run, len(whole), fingerprint)
     splits = _splits(options, len(whole), seed, run)
     columns = {part: whole.select(rows) for part, rows in splits.items()}
     for part, asked in _held_out(options).items():
@@ -67,7 +65,10 @@ def read_parts(options: Options, seed: int, run: RunRecord | None) -> Parts:
     _warn_of_shared_systems(columns)
     info = DatasetInfo(units.length_unit, _atomic_types(options, columns), targets)
     stored = {part: rows.tolist() for part, rows in splits.items()}
-    return Parts(columns, info, stored, len(whole), fingerprint)
+    fingerprints = {part: of.fingerprint() for part, of in columns.items()}
+    if run is not None:
+        _check_same_systems(run, fingerprints)
+    return Parts(columns, info, stored, len(whole), fingerprints)
 
 
 def _held_out(options: Options) -> dict[str, Fraction | Rows | tuple[DataSource, ...]]:
@@ -84,18 +85,14 @@ def _read_training_files(options: Options, units: Units) -> tuple[Columns, dict[
     return Columns.concatenate(given), targets_of(sources, given)
 
 
-def _check_same_systems(run: RunRecord, num_systems: int, fingerprint: str) -> None:
-    """Refuse a restart with other data: its split would mean something else."""
-    if run.num_systems != num_systems:
-        found = f"holds {num_systems} systems, but the run of the checkpoint had {run.num_systems}"
-    elif run.fingerprint != fingerprint:
-        found = "holds other systems, or in another order, than in the run of the checkpoint"
-    else:
-        return
-    raise MetatrainError(
-        f"training_set: {found}; its split cannot be used again. Restart with the same data, or "
-        "start a new run."
-    )
+def _check_same_systems(run: RunRecord, fingerprints: dict[str, str]) -> None:
+    """Refuse a restart with other data: it would be another run."""
+    for part in PARTS:
+        if run.fingerprints[part] != fingerprints[part]:
+            raise MetatrainError(
+                f"{part}_set: holds other systems or labels, or in another order, than in the run "
+                "of the checkpoint. Restart with the same data, or start a new run."
+            )
 
 
 def _splits(
@@ -103,6 +100,11 @@ def _splits(
 ) -> dict[str, Tensor]:
     """Rows of the training files that each part takes."""
     if run is not None:
+        if run.num_systems != num_systems:
+            raise MetatrainError(
+                f"training_set: holds {num_systems} systems, but the run of the checkpoint had "
+                f"{run.num_systems}. Restart with the same data, or start a new run."
+            )
         return {part: torch.tensor(rows, dtype=torch.int64) for part, rows in run.splits.items()}
     asked = _held_out(options)
     rows = {
@@ -169,11 +171,16 @@ def _warn_of_shared_systems(columns: dict[str, Columns]) -> None:
             )
 
 
-def log_census(parts: Parts) -> None:
-    """Print what labels there are, and what is left of the energies after the baseline."""
+def log_census(parts: Parts, atomic_baseline: Any) -> None:
+    """Print what labels there are, and what is left of the energies after the baseline.
+
+    :param atomic_baseline: how the trainer is told to find the baseline
+    """
     info, training = parts.info, parts.columns["training"]
     energies = {
-        name: fit_baseline(training, target, info.atomic_types)
+        name: fit_baseline(
+            training, target, info.atomic_types, choice_of_baseline(target, atomic_baseline)
+        )
         for name, target in info.targets.items()
         if not target.is_per_atom and target.num_properties == 1
     }

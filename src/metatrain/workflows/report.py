@@ -7,6 +7,7 @@ import torch
 from metatomic.torch import load_atomistic_model
 
 from metatrain.evaluation import Predictor, errors_of
+from metatrain.files import replacing
 from metatrain.log import logger
 from metatrain.metrics import ErrorSums, MetricNames
 from metatrain.workflows.parts import Parts
@@ -48,5 +49,5 @@ def report(parts: Parts, device: torch.device, folder: Path) -> None:
                 summary["mae"],
                 summary["unit"],
             )
-    text = json.dumps(summaries, indent=2)
-    (folder / "report.json").write_text(text + "\n")
+    with replacing(folder / "report.json") as temporary:
+        temporary.write_text(json.dumps(summaries, indent=2) + "\n")

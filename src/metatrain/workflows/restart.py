@@ -44,15 +44,13 @@ class Start:
             "architecture.model",
             f"in the run of --restart {path}; a restart needs the same model",
         )
-        for name in ("validation_set", "test_set"):
-            if isinstance(given[name], float) or isinstance(stored[name], float):
-                _check_unchanged(
-                    given[name],
-                    stored[name],
-                    name,
-                    f"in the run of --restart {path}, whose split is used again; a new split "
-                    "needs a new run",
-                )
+        for name in ("training_set", "validation_set", "test_set"):
+            _check_unchanged(
+                _without_paths(given[name]),
+                _without_paths(stored[name]),
+                name,
+                f"in the run of --restart {path}; other data or another split need a new run",
+            )
         return cls(path, run, stored)
 
 
@@ -65,6 +63,15 @@ def _check_unchanged(now: Any, before: Any, where: str, reason: str) -> None:
             raise MetatrainError(
                 f"{where}{key}: is {now.get(key)!r}, but {before.get(key)!r} {reason}."
             )
+
+
+def _without_paths(section: Any) -> Any:
+    """The same section without the places of files: these may have moved."""
+    if isinstance(section, list):
+        return [_without_paths(item) for item in section]
+    if not isinstance(section, dict):
+        return section
+    return {key: _without_paths(item) for key, item in section.items() if key != "read_from"}
 
 
 def _flat(section: Any, key: str = "") -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """`mtt train`: from an options file to an exported model and its errors."""
 
 import dataclasses
-import functools
 import json
 import random
 import shutil
@@ -16,7 +15,8 @@ import torch
 from metatrain import __version__, checkpoint
 from metatrain.data.dataset import Dataset
 from metatrain.data.target import DatasetInfo
-from metatrain.errors import Interrupted
+from metatrain.errors import Interrupted, Terminated
+from metatrain.files import replacing
 from metatrain.log import logger, logging_to_console, logging_to_file
 from metatrain.options import Options, parse
 from metatrain.seeds import stream_seed
@@ -70,10 +70,12 @@ def _train(options: Options, output: Path, extensions: Path | None, restart: str
             logger.warning("%s", note)
         parts = read_parts(options, seed, None if start is None else start.run)
         if options.print_stats:
-            log_census(parts)
+            choice = getattr(options.architecture.training, "atomic_baseline", {})
+            log_census(parts, choice)
         options = _completed(options, parts.info, seed=seed, device=device, dtype=dtype)
         options.write(folder / "options.yaml")
-        (folder / "split.json").write_text(json.dumps(parts.splits))
+        with replacing(folder / "split.json") as temporary:
+            temporary.write_text(json.dumps(parts.splits))
         logger.info("seed %d, device %s, %s", seed, device, str(dtype).removeprefix("torch."))
         run = checkpoint.RunRecord(
             architecture={
@@ -84,9 +86,9 @@ def _train(options: Options, output: Path, extensions: Path | None, restart: str
             options=options.complete_yaml(),
             splits=parts.splits,
             num_systems=parts.num_systems,
-            fingerprint=parts.fingerprint,
+            fingerprints=parts.fingerprints,
         )
-        with checkpoint.recording(run), _going_on_from(folder / "model.ckpt"):
+        with checkpoint.recording(run), _going_on_from(folder):
             model = _fit(options, parts, _Resources(device, dtype, seed, folder), start)
             export.write(model, folder / "model.pt", extensions, export.describe(plugin, run, {}))
             _copy(folder, output)
@@ -96,14 +98,16 @@ def _train(options: Options, output: Path, extensions: Path | None, restart: str
 
 
 @contextmanager
-def _going_on_from(path: Path) -> Iterator[None]:
-    """Within this context Ctrl-C tells of the trained model, once it is there."""
+def _going_on_from(folder: Path) -> Iterator[None]:
+    """Within this context a signal tells of the newest checkpoint of the run, if there is one."""
     try:
         yield
     except KeyboardInterrupt as stop:
-        if not path.exists():
-            raise
-        raise Interrupted(signal.SIGINT, path) from stop
+        for name in ("model.ckpt", "last.ckpt"):
+            if (folder / name).exists():
+                number = signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT
+                raise Interrupted(number, folder / name) from stop
+        raise
 
 
 def _copy(folder: Path, output: Path) -> None:
@@ -111,8 +115,8 @@ def _copy(folder: Path, output: Path) -> None:
     if output.resolve() == (folder / "model.pt").resolve():
         return
     for name in ("model.pt", "model.ckpt"):
-        copy = functools.partial(shutil.copyfile, folder / name)
-        checkpoint.replace_file(output.with_suffix(Path(name).suffix), copy)
+        with replacing(output.with_suffix(Path(name).suffix)) as temporary:
+            shutil.copyfile(folder / name, temporary)
 
 
 @dataclasses.dataclass(frozen=True)

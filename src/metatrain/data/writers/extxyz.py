@@ -6,8 +6,6 @@ this one gives back what was read.
 
 import contextlib
 import json
-import os
-import tempfile
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ from numpy.typing import NDArray
 from metatrain.data.frames import Frames
 from metatrain.data.writers import FramesFile, Writer
 from metatrain.errors import MetatrainError
+from metatrain.files import replacing
 
 TYPE_LETTERS = {"f": "R", "i": "I", "u": "I", "b": "L"}
 # ASE reads these, nine numbers each, column by column
@@ -38,23 +37,8 @@ class ExtxyzWriter(Writer):
     @contextlib.contextmanager
     def open(self, path: Path) -> Generator[FramesFile]:
         """A file under a temporary name, renamed to ``path`` when all is written."""
-        path = Path(path)
-        try:
-            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        except OSError as error:
-            raise MetatrainError(f"{path}: cannot be written ({error.strerror}).") from error
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                yield _ExtxyzFile(file, path)
-                file.flush()
-                os.fsync(file.fileno())
-            # mkstemp makes files that only their owner can read
-            umask = os.umask(0)
-            os.umask(umask)
-            Path(temporary).chmod(0o666 & ~umask)
-            Path(temporary).replace(path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+        with replacing(Path(path)) as temporary, temporary.open("w", encoding="utf-8") as file:
+            yield _ExtxyzFile(file, Path(path))
 
 
 class _ExtxyzFile:
