@@ -42,8 +42,10 @@ def prepared(folder: Path, **training: object) -> Path:
     return write_options(folder / "options.yaml", content)
 
 
-def interrupt(folder: Path, path: Path, number: signal.Signals) -> subprocess.Popen[str]:
-    """Start a run and send it a signal in the middle, after its fourth epoch."""
+def interrupt(
+    folder: Path, path: Path, number: signal.Signals, after: str = "epoch  4/"
+) -> subprocess.Popen[str]:
+    """Start a run and send it a signal after a line, by default in the middle of training."""
     process = subprocess.Popen(
         [MTT, "train", path],
         cwd=folder,
@@ -54,7 +56,7 @@ def interrupt(folder: Path, path: Path, number: signal.Signals) -> subprocess.Po
     )
     assert process.stdout is not None
     for line in process.stdout:
-        if line.startswith("epoch  4/"):
+        if line.startswith(after):
             process.send_signal(number)
             break
     return process
@@ -102,6 +104,17 @@ def test_a_signal_ends_the_run_with_a_checkpoint_and_the_line_that_goes_on(
     assert done.returncode == 0, done.stderr
     (run,) = [path.parent for path in tmp_path.glob("outputs/*/*/model.pt")]
     same_end(run, unbroken)
+
+
+def test_a_signal_while_exporting_tells_of_the_trained_model_and_leaves_no_debris(tmp_path):
+    path = prepared(tmp_path, num_epochs=1)
+    process = interrupt(tmp_path, path, signal.SIGTERM, after="keeping the weights")
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 143
+    run = only_run(tmp_path)
+    assert "to go on: mtt train" in stderr
+    assert stderr.strip().endswith(".ckpt")
+    assert not [name for name in run.iterdir() if name.name.startswith(".")]
 
 
 def test_a_run_that_was_killed_goes_on_from_its_last_epoch(tmp_path, unbroken):
