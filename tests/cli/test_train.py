@@ -177,7 +177,7 @@ def test_a_run_without_seed_says_which_it_drew_and_keeps_the_split_on_restart(tm
 
 def test_the_seed_decides_the_initial_weights_and_nothing_else_does(tmp_path, monkeypatch):
     # so small a rate leaves the weights as they are, and the run stops after its first step
-    stopping = {"type": "own_plug_ins:Watched", "signal_at": 1}
+    stopping = {"type": "own_plug_ins:Watched", "signal_at": 1, "signal_number": 15}
     training = {"learning_rate": 1e-300, "optimizer": stopping}
     data = ethanol_file(tmp_path / "ethanol.xyz", 10)
     content = options(data, architecture={"training": training})
@@ -188,7 +188,7 @@ def test_the_seed_decides_the_initial_weights_and_nothing_else_does(tmp_path, mo
         folder.mkdir()
         monkeypatch.chdir(folder)
         words = [word for override in overrides for word in ("-r", override)]
-        assert main(["train", "../options.yaml", *words]) == 130
+        assert main(["train", "../options.yaml", *words]) == 143
         content = torch.load(only_run(folder) / "last.ckpt", weights_only=True)
         stored = content["trainer"]["weights"]
         weights.append(torch.cat([weight.flatten() for weight in stored.values()]))

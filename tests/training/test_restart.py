@@ -205,15 +205,6 @@ def test_a_restart_takes_units_in_any_spelling_fewer_elements_and_other_gradient
     assert model.dataset_info.targets["energy"].gradients == ("positions",)
 
 
-@pytest.fixture
-def default_handlers():
-    """Ctrl-C raises KeyboardInterrupt, even where whoever started the tests ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("default_handlers")
 def test_the_first_signal_waits_and_the_second_acts():
     with delayed_interruption() as received:
         assert received() is None
