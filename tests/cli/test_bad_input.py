@@ -264,11 +264,11 @@ def test_a_mistake_in_an_option_is_explained_before_training(refused_options, ch
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("U0", "'U0' is no name that simulation engines know for such a target; write 'mtt::U0', and 'key: U0'"),
-        ("charge", "'charge' is no name that simulation engines know for such a target"),
+        ("U0", "this version trains no target called 'U0'; write 'mtt::U0', and 'key: U0'"),
+        ("charge", "this version trains no target called 'charge'"),
         ("energy pbe", "write 'mtt::energy pbe'"),
         ("energy/", "write 'mtt::energy/'"),
-        ("mtt::", "'mtt::' is no name"),
+        ("mtt::", "this version trains no target called 'mtt::'"),
         ("mtt::gap", "say how the values of atoms make the value of a system"),
     ],
 )  # fmt: skip

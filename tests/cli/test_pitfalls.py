@@ -119,13 +119,16 @@ def test_forces_that_some_systems_lack_are_counted_and_masked(mtt_printed):
     assert np.isfinite(table["training forces RMSE (meV/A)"]).all()
 
 
-def test_forces_that_no_system_has_are_off_unless_asked_for(mtt_printed):
+def test_forces_that_no_system_has_are_off_unless_asked_for_and_that_is_told(mtt_printed):
     frames = ase.io.read("data.xyz", ":")
     for atoms in frames:
         del atoms.calc.results["forces"]
     ase.io.write("none.xyz", frames)
     printed = mtt_printed("train", short("none.xyz"))
-    assert "forces" not in printed.split("exported to")[0]
+    told, _, trained = printed.split("exported to")[0].partition("trained without forces")
+    assert "forces" not in told
+    assert trained
+    assert "forces" not in trained
 
 
 @pytest.mark.parametrize("place", ["in the calculator", "under other names"])
@@ -305,7 +308,7 @@ def test_an_evaluation_reads_once_and_computes_each_system_once(mtt_printed, fin
 def test_a_unit_that_is_assumed_in_an_evaluation_is_told(mtt_printed, finished):
     Path("evaluate.yaml").write_text("systems: data.xyz\ntargets: {energy: {}}\n")
     printed = mtt_printed("eval", finished / "model.pt", "evaluate.yaml")
-    assert "warning: targets.energy.unit: not given, 'eV' is assumed" in printed
+    assert "warning: targets.energy.unit: not given, that of the model is assumed" in printed
 
 
 def test_a_variant_of_the_energy_is_an_energy(mtt_printed):

@@ -174,7 +174,7 @@ def test_a_mistake_in_an_option_is_explained(read, old, new, message):
         ("{systems: water.xyz, targets: {energy: }, indices: [-1]}", "training_set.indices: found -1, expected rows: whole numbers from 0"),
         ("{systems: water.xyz, targets: {energy: }, indices: rows}", "training_set.indices: found no file 'rows'"),
         ("{systems: water.xyz, targets: {energy: }, indices: water.xyz}", "training_set.indices: line 3 of"),
-        ("{systems: water.xyz, targets: {U0: {reduction: sum}}}", "training_set.targets.U0: 'U0' is no name that simulation engines know for such a target; write 'mtt::U0', and 'key: U0'"),
+        ("{systems: water.xyz, targets: {U0: {reduction: sum}}}", "training_set.targets.U0: this version trains no target called 'U0'; write 'mtt::U0', and 'key: U0'"),
         ("{systems: water.xyz, targets: {'mtt::a': b.xyz}}", "targets.mtt::a: found no file 'b.xyz'"),
         ("[water.xyz, {systems: water.xyz, targets: {energy: {}, 'mtt::g': {}}}]", "training_set[1].targets.mtt::g: say how the values of atoms"),
     ],

@@ -16,11 +16,14 @@ from architectures.soap_bpnn.hypers import SoapBpnnHypers
 from architectures.soap_bpnn.networks import atomic_network, readout
 from metatrain.data.target import DatasetInfo, Target
 from metatrain.errors import MetatrainError, did_you_mean
+from metatrain.log import logger
 from metatrain.model import GraphModel
 from metatrain.nn import AtomicTypeIndex, Graph, Grouped, group_sizes, neighborhoods
 
 NUM_EMBEDDED_CHANNELS = 4
 """Channels of the density where types are embedded."""
+MANY_WEIGHTS = 50_000_000
+"""Where the user is told that weights grow with the third power of the number of types."""
 
 
 class SoapBpnn(GraphModel):
@@ -59,6 +62,14 @@ class SoapBpnn(GraphModel):
         )
         if hypers.bpnn.num_hidden_layers > 0:
             num_features = hypers.bpnn.num_neurons_per_layer
+        num_weights = sum(weights.numel() for weights in self.networks.parameters())
+        if hypers.legacy and num_weights > MANY_WEIGHTS:
+            logger.warning(
+                "soap_bpnn: %d atomic types make %.0f million weights, since each type has a density "
+                "channel and a network of its own; architecture.model.legacy: false shares them",
+                num_types,
+                num_weights / 1e6,
+            )
         self.target_names = list(dataset_info.targets)
         self.readouts = torch.nn.ModuleList(
             Grouped(

@@ -94,6 +94,8 @@ def _mistake(error: Exception) -> str:
     # torch may not be loaded, and is not loaded for this
     if type(error).__name__ == "OutOfMemoryError":
         return "the memory of the device is full; take smaller batches, or another device."
+    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+        return "the memory of this machine is full; take smaller batches, or a smaller model."
     return ""
 
 

@@ -21,8 +21,8 @@ from metatomic.torch import (
 )
 from torch import Tensor
 
-# Steps of the finite differences relative to the spacing of the test systems, with the
-# weights of the central difference of fourth order.
+# Points of the finite differences, in steps, with the weights of the central difference of
+# fourth order.
 STENCIL = ((-2.0, 1.0 / 12.0), (-1.0, -2.0 / 3.0), (1.0, 2.0 / 3.0), (2.0, -1.0 / 12.0))
 
 
@@ -89,28 +89,32 @@ def finite_differences(
 ) -> dict[str, Tensor]:
     """Derivatives in float64 along random directions, from values and from autograd.
 
-    :param case: as for :func:`evaluate`, with ``steps`` and the directions ``displacements``
-        (D, N, 3) and ``strains`` (D, 3, 3)
-    :return: ``numerical`` and ``analytical`` (2 D,)
+    :param case: as for :func:`evaluate`, with ``steps`` (H,) and the directions
+        ``displacements`` (D, N, 3) and ``strains`` (D, 3, 3)
+    :return: ``numerical`` (H, 2 D), one row for each step, and ``analytical`` (2 D,)
     """
     exact = evaluate(model, case, output, torch.float64)
-    numerical, analytical = [], []
-    step = float(case["step"])
-    for displacement in case["displacements"]:
-        analytical.append((exact["positions"] * displacement).sum())
-        moved = [case["positions"] + h * step * displacement for h, _ in STENCIL]
-        cases = [case | {"positions": positions} for positions in moved]
-        numerical.append(_difference(model, cases, output) / step)
-    for direction in case["strains"]:
-        analytical.append((exact["strain"] * direction).sum())
-        cases = []
-        for h, _ in STENCIL:
-            strain = torch.eye(3, dtype=torch.float64) + h * step * direction
-            cases.append(
+    by_position = (exact["positions"] * case["displacements"]).sum(dim=(1, 2))
+    by_strain = (exact["strain"] * case["strains"]).sum(dim=(1, 2))
+    numerical = []
+    for step in case["steps"].tolist():
+        along = []
+        for displacement in case["displacements"]:
+            moved = [case["positions"] + h * step * displacement for h, _ in STENCIL]
+            cases = [case | {"positions": positions} for positions in moved]
+            along.append(_difference(model, cases, output) / step)
+        for direction in case["strains"]:
+            strains = [torch.eye(3, dtype=torch.float64) + h * step * direction for h, _ in STENCIL]
+            cases = [
                 case | {"positions": case["positions"] @ strain, "cell": case["cell"] @ strain}
-            )
-        numerical.append(_difference(model, cases, output) / step)
-    return {"numerical": torch.stack(numerical), "analytical": torch.stack(analytical)}
+                for strain in strains
+            ]
+            along.append(_difference(model, cases, output) / step)
+        numerical.append(torch.stack(along))
+    return {
+        "numerical": torch.stack(numerical),
+        "analytical": torch.cat([by_position, by_strain]),
+    }
 
 
 def _difference(model: AtomisticModel, cases: list[dict[str, Tensor]], output: str) -> Tensor:

@@ -117,7 +117,8 @@ def missing_file(place: Place, path: str) -> MetatrainError:
     folder = Path(path).parent
     neighbors = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
     suggestion = did_you_mean(Path(path).name, neighbors)
-    return place.mistake(f"found no file {path!r}{suggestion or '; check the path'}")
+    way_out = suggestion or "; paths are relative to the folder you are in"
+    return place.mistake(f"found no file {path!r}{way_out}")
 
 
 def within(section: Place, error: Exception) -> MetatrainError:

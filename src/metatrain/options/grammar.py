@@ -1,5 +1,6 @@
 """The grammar of data sets: from shorthands to complete, typed sources."""
 
+import dataclasses
 import os
 from collections import Counter
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from metatrain.options.schema import (
     TargetSection,
 )
 
+_ASSUMED_ENERGY_UNIT = "not given, 'eV' is assumed"
 _GRADIENTS = ("forces", "stress", "virial")
 
 
@@ -38,8 +40,24 @@ def expand_training_data(given: Any, place: Place) -> tuple[DataSource, ...]:
 
 
 def expand_evaluation_data(given: Any, place: Place) -> tuple[DataSource, ...]:
-    """The data sets of a file for evaluation; what the targets are, the model knows."""
-    return _expand(given, place)
+    """The data sets of a file for evaluation; what the targets are, the model knows.
+
+    An energy without a unit has that of the model: its unit here is ``""``.
+    """
+    return tuple(_in_units_of_the_model(source, place) for source in _expand(given, place))
+
+
+def _in_units_of_the_model(source: DataSource, place: Place) -> DataSource:
+    notes = place.origin.notes
+    targets = {}
+    for name, target in source.targets.items():
+        key = source.key(f"targets.{name}.unit")
+        is_assumed = f"{key}: {_ASSUMED_ENERGY_UNIT}" in notes
+        if is_assumed:
+            notes.remove(f"{key}: {_ASSUMED_ENERGY_UNIT}")
+            notes.append(f"{key}: not given, that of the model is assumed")
+        targets[name] = dataclasses.replace(target, unit="") if is_assumed else target
+    return dataclasses.replace(source, targets=targets)
 
 
 def expand_indices(given: Any, place: Place) -> tuple[int, ...]:
@@ -165,7 +183,7 @@ def _check_name(name: str, place: Place) -> None:
     """
     if not _is_energy(name) and "::" not in name.strip(":"):
         raise place.mistake(
-            f"{name!r} is no name that simulation engines know for such a target; "
+            f"this version trains no target called {name!r}; "
             f"write 'mtt::{name.strip(':') or 'name'}', and 'key: {name}' if the file calls it so"
         )
 
@@ -219,7 +237,7 @@ def _unit(quantity: str, section: TargetSection, place: Place) -> str:
         return section.unit
     if quantity != "energy":
         return ""
-    unit_place.note("not given, 'eV' is assumed")
+    unit_place.note(_ASSUMED_ENERGY_UNIT)
     return "eV"
 
 

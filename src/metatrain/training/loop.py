@@ -203,6 +203,7 @@ class Loop:
             raise self._diverged("the weights are not finite after the last step")
         progress.epoch += 1
         progress.step = 0
+        self.random_state = torch.get_rng_state()
         metrics = {"learning rate": self.learning_rate}
         metrics["training loss"] = progress.loss / progress.num_systems
         metrics |= self.names.metrics("training", progress.errors)

@@ -63,6 +63,7 @@ def read_parts(options: Options, seed: int, run: RunRecord | None) -> Parts:
         if not isinstance(asked, Fraction | Rows):
             columns[part] = Columns.concatenate([read_columns(s, units) for s in asked])
     _warn_of_shared_systems(columns)
+    _tell_of_absent_gradients(whole, targets)
     info = DatasetInfo(units.length_unit, _atomic_types(options, columns), targets)
     stored = {part: rows.tolist() for part, rows in splits.items()}
     fingerprints = {part: of.fingerprint() for part, of in columns.items()}
@@ -140,7 +141,11 @@ def _in_range(indices: tuple[int, ...], num_systems: int, where: str) -> Tensor:
 def _atomic_types(options: Options, columns: dict[str, Columns]) -> list[int]:
     found = {part: set(of.atomic_types()) for part, of in columns.items()}
     given = options.architecture.atomic_types
-    known = sorted(given if given is not None else found["training"] | found["validation"])
+    drawn = found["training"] | found["validation"]
+    if isinstance(options.test_set, Fraction | Rows):
+        # a split is random: what it leaves to the test set alone is no mistake of the user
+        drawn |= found["test"]
+    known = sorted(drawn if given is None else given)
     way_out = "leave that system out, or " + (
         "train on such atoms too" if given is None else "add them to architecture.atomic_types"
     )
@@ -154,6 +159,17 @@ def _atomic_types(options: Options, columns: dict[str, Columns]) -> list[int]:
             symbols(unseen),
         )
     return known
+
+
+def _tell_of_absent_gradients(columns: Columns, targets: dict[str, Target]) -> None:
+    """Say which derivatives of energies are not learned, because no file has them."""
+    for name, target in targets.items():
+        if target.quantity != "energy" or target.is_per_atom:
+            continue
+        if not target.has_forces:
+            logger.info("%s: trained without forces, the files have none (by that name)", name)
+        if not target.has_stress and bool(columns.pbc.all(dim=1).any()):
+            logger.info("%s: trained without stress, the files have none (by that name)", name)
 
 
 def _warn_of_shared_systems(columns: dict[str, Columns]) -> None:
