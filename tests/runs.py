@@ -21,10 +21,19 @@ def mtt_environment() -> dict[str, str]:
     return os.environ | {"OMP_NUM_THREADS": "1"}
 
 
+def run_python(*words: object, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the interpreter of the tests."""
+    return _run(sys.executable, *words, folder=folder)
+
+
 def run_mtt(*words: object, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run the installed command."""
+    return _run(MTT, *words, folder=folder)
+
+
+def _run(*words: object, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [str(MTT), *map(str, words)],
+        [str(word) for word in words],
         cwd=folder,
         env=mtt_environment(),
         capture_output=True,

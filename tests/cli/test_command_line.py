@@ -1,5 +1,6 @@
 """What the command says of itself, and how little it loads for it."""
 
+import re
 import subprocess
 import sys
 
@@ -16,6 +17,7 @@ def test_help_shows_each_command_in_one_line(mtt):
     assert done.returncode == 0
     for command in ("train", "eval", "export", "list", "completion"):
         assert f"    {command}" in done.stdout
+        assert re.search(rf"^    {command} +\w.*$", done.stdout, re.MULTILINE), command
 
 
 def test_version(mtt):

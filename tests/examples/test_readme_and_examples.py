@@ -2,15 +2,13 @@
 
 import re
 import shutil
-import subprocess
-import sys
 
 import pandas as pd
 import pytest
 import yaml
 
 from metatrain.training import GradientHypers
-from runs import ROOT, mtt_environment, only_run, run_mtt
+from runs import ROOT, only_run, run_mtt, run_python
 
 
 def test_the_commands_of_the_readme_are_single_lines_of_files_that_exist():
@@ -49,14 +47,8 @@ def test_the_example_is_evaluated(ethanol):
 
 
 def test_molecular_dynamics_with_the_example_conserves_energy(ethanol):
-    done = subprocess.run(
-        [sys.executable, "examples/ethanol/run_md.py", "--picoseconds", "0.2"],
-        cwd=ethanol,
-        env=mtt_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = ["examples/ethanol/run_md.py", "--picoseconds", "0.2"]
+    done = run_python(*words, folder=ethanol)
     assert done.returncode == 0, done.stderr
     drift = float(re.search(r"energy: (\S+) meV/atom", done.stdout)[1])
     assert abs(drift) < 1.0
@@ -90,24 +82,6 @@ def test_the_architecture_of_the_guide_passes_the_conformance_suite(tmp_path):
         "    model_hypers = {'num_features': 8}\n"
         "    training_hypers = {'num_epochs': 3}\n"
     )
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-c",
-            ROOT / "pyproject.toml",
-            "test_radial.py",
-            "-o",
-            "pythonpath=.",
-            "--rootdir",
-            ".",
-        ],
-        cwd=tmp_path,
-        env=mtt_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = ["-m", "pytest", "-q", "-c", ROOT / "pyproject.toml", "-o", "pythonpath=."]
+    done = run_python(*words, "--rootdir", ".", "test_radial.py", folder=tmp_path)
     assert done.returncode == 0, done.stdout

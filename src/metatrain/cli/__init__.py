@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
     mtt = argparse.ArgumentParser(
         prog="mtt", description="Train, evaluate and export atomistic machine-learning models."
     )
-    mtt.add_argument("--version", action="version", version=f"metatrain {__version__}")
+    mtt.add_argument("-V", "--version", action="version", version=f"metatrain {__version__}")
     commands = mtt.add_subparsers(
         title="commands", dest="command", required=True, metavar="COMMAND"
     )

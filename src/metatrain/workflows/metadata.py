@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from metatrain.errors import MetatrainError, did_you_mean
 
@@ -26,7 +28,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
         fields: Any = OmegaConf.to_container(OmegaConf.load(path))
     except FileNotFoundError as error:
         raise MetatrainError(f"{path}: no such metadata file.") from error
-    except Exception as error:
+    except (OSError, UnicodeDecodeError, YAMLError, OmegaConfBaseException) as error:
         raise MetatrainError(f"{path}: is not a YAML file of metadata.") from error
     if not isinstance(fields, dict):
         raise MetatrainError(f"{path}: expected 'name: ...', 'authors: [...]' and so on.")
