@@ -1,5 +1,6 @@
 """Checkpoints: what a crash leaves, and what is refused."""
 
+import json
 import os
 import pickle
 import stat
@@ -10,7 +11,16 @@ import pytest
 import torch
 
 from metatrain import checkpoint
-from metatrain.checkpoint import RunRecord, is_checkpoint, load, recording, save
+from metatrain.checkpoint import (
+    RunRecord,
+    is_checkpoint,
+    load,
+    opened_content,
+    recording,
+    run_of,
+    save,
+    seal,
+)
 from metatrain.errors import MetatrainError
 from metatrain.files import replacing
 
@@ -43,7 +53,7 @@ def message_of(path):
 @pytest.fixture
 def saved(tmp_path) -> Path:
     path = tmp_path / "last.ckpt"
-    with recording(RUN):
+    with recording(RUN, tmp_path):
         save(path, {"model": {"weights": {"w": torch.arange(1000.0)}}, "trainer": {"epoch": 3}})
     return path
 
@@ -52,14 +62,54 @@ def test_what_is_saved_is_loaded(saved):
     content = load(saved)
     assert torch.equal(content["model"]["weights"]["w"], torch.arange(1000.0))
     assert content["trainer"] == {"epoch": 3}
-    assert checkpoint.run_record(saved, content) == RUN
+    assert run_of(saved) == RUN
 
 
-def test_a_checkpoint_saved_outside_a_run_says_that_it_is(tmp_path):
+def test_a_checkpoint_saved_outside_a_run_is_of_none(tmp_path):
     save(tmp_path / "a.ckpt", {"model": {}})
-    content = load(tmp_path / "a.ckpt")
-    with pytest.raises(MetatrainError, match="does not say which architecture"):
-        checkpoint.run_record(tmp_path / "a.ckpt", content)
+    assert run_of(tmp_path / "a.ckpt") is None
+
+
+def test_a_checkpoint_of_any_format_gets_an_envelope_when_the_run_ends(tmp_path):
+    path = tmp_path / "own.ckpt"
+    with recording(RUN, tmp_path):
+        path.write_bytes(b"a format of its own")
+    moved = path.rename(tmp_path.parent / "moved.ckpt")
+    assert run_of(moved) == RUN
+    with opened_content(moved) as content:
+        assert content.read_bytes() == b"a format of its own"
+    assert not content.exists()
+
+
+def test_a_run_that_was_killed_has_left_its_record_beside_its_checkpoints(tmp_path):
+    path = tmp_path / "own.ckpt"
+    with recording(RUN, tmp_path):
+        path.write_bytes(b"a format of its own")
+        assert run_of(path) == RUN
+        with opened_content(path) as content:
+            assert content == path
+
+
+def test_an_envelope_is_put_on_once(saved):
+    before = saved.read_bytes()
+    seal(saved)
+    assert saved.read_bytes() == before
+    with opened_content(saved) as content:
+        assert content == saved
+
+
+@pytest.mark.parametrize("name", ["last.ckpt", "own.ckpt"])
+def test_one_flipped_bit_is_noticed(saved, name):
+    path = saved.with_name(name)
+    if name == "own.ckpt":
+        path.write_bytes(bytes(4000))
+        seal(path)
+    content = bytearray(path.read_bytes())
+    content[2000] ^= 1
+    path.write_bytes(content)
+    reading = load if name == "last.ckpt" else lambda path: opened_content(path).__enter__()
+    with pytest.raises(MetatrainError, match="is damaged"):
+        reading(path)
 
 
 @pytest.mark.parametrize("error", [OSError("no space left on device"), KeyboardInterrupt()])
@@ -74,14 +124,14 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(saved, error):
     with pytest.raises(type(error)):
         write_half()
     assert saved.read_bytes() == before
-    assert list(saved.parent.iterdir()) == [saved]
+    assert {path.name for path in saved.parent.iterdir()} == {"last.ckpt", "run.json"}
 
 
 def test_what_cannot_be_saved_leaves_the_old_checkpoint(saved):
     with pytest.raises((pickle.PicklingError, AttributeError, TypeError)):
         save(saved, {"model": lambda: None})
     assert load(saved)["trainer"] == {"epoch": 3}
-    assert list(saved.parent.iterdir()) == [saved]
+    assert {path.name for path in saved.parent.iterdir()} == {"last.ckpt", "run.json"}
 
 
 def test_folders_are_made_and_the_file_is_as_readable_as_others(tmp_path):
@@ -118,16 +168,20 @@ def test_tensors_of_somebody_else_are_no_checkpoint(tmp_path, content):
 
 
 def test_a_newer_format_names_the_release_to_install(tmp_path):
-    header = {"format": checkpoint.FORMAT + 1, "metatrain": "9.1"}
-    torch.save({"header": header}, tmp_path / "new.ckpt")
+    record = {"format": checkpoint.FORMAT + 1, "metatrain": "9.1"}
+    with zipfile.ZipFile(tmp_path / "new.ckpt", "w") as archive:
+        archive.writestr("record.json", json.dumps(record))
     assert "pip install 'metatrain>=9.1'" in message_of(tmp_path / "new.ckpt")
 
 
 @pytest.mark.parametrize("is_zip", [True, False])
 def test_code_in_a_checkpoint_is_refused_and_not_run(tmp_path, is_zip):
     touched, path = tmp_path / "touched", tmp_path / "evil.ckpt"
-    content = {"header": {"format": 1, "metatrain": "0.1"}, "model": Malicious(touched)}
-    torch.save(content, path, _use_new_zipfile_serialization=is_zip)
+    inside = tmp_path / "inside.pt"
+    torch.save({"model": Malicious(touched)}, inside, _use_new_zipfile_serialization=is_zip)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("record.json", json.dumps({"format": 1, "metatrain": "0.1"}))
+        archive.write(inside, "content.pt")
     message = message_of(path)
     assert not touched.exists()
     assert "nothing of it was run" in message

@@ -1,10 +1,19 @@
-"""Checkpoints: tensors and plain containers, written so that a crash never harms an old one."""
+"""Checkpoints: what a trainer wrote, in an envelope that says who wrote it in which run.
+
+A checkpoint is a zip archive, not compressed, of two entries. ``record.json`` is what the
+hub has to know: the architecture, its package and version, options, splits. ``content`` is
+the architecture's own, in any format, guarded by the checksum of the archive; where it is
+``content.pt`` it was written by :func:`save`: tensors and plain containers.
+"""
 
 import dataclasses
-import pickle
+import io
+import json
+import shutil
+import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -16,7 +25,11 @@ from metatrain.errors import MetatrainError
 from metatrain.files import replacing
 
 FORMAT = 1
-"""Version of the container; what is inside has versions of its own."""
+"""Version of the envelope; what is inside has versions of its own."""
+
+RECORD = "record.json"
+OURS, THEIRS = "content.pt", "content"
+RUN_BESIDE = "run.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,16 +55,26 @@ _current_run: ContextVar[RunRecord | None] = ContextVar("current_run", default=N
 
 
 @contextmanager
-def recording(run: RunRecord) -> Iterator[None]:
-    """Within this context, :func:`save` adds ``run`` to every checkpoint.
+def recording(run: RunRecord, folder: Path) -> Iterator[None]:
+    """Within this context, checkpoints say that they are of ``run``.
 
-    A trainer saves checkpoints on its own account and is not told of splits or options;
-    this keeps them with what it saves.
+    A trainer saves checkpoints on its own account and is not told of splits or options.
+    Those it writes by :func:`save` get an envelope at once. Those in a format of its own
+    get one when the context ends; until then, whatever happens, ``run.json`` beside them
+    says whose they are.
+
+    :param run: the run
+    :param folder: where its checkpoints go
     """
+    with replacing(folder / RUN_BESIDE) as temporary:
+        temporary.write_text(json.dumps(dataclasses.asdict(run)))
     token = _current_run.set(run)
     try:
         yield
     finally:
+        with suppress(OSError):
+            for path in folder.glob("*.ckpt"):
+                seal(path)
         _current_run.reset(token)
 
 
@@ -62,46 +85,112 @@ def save(path: Path, content: dict[str, Any]) -> None:
     :param content: ``model`` for :meth:`GraphModel.from_container`, ``trainer`` for the
         trainer; nothing that ``torch.load(weights_only=True)`` would refuse
     """
+    with _envelope(path) as archive, archive.open(OURS, "w", force_zip64=True) as file:
+        torch.save(content, file)
+
+
+def seal(path: Path) -> None:
+    """Put a checkpoint of any format into an envelope, unless it has one already."""
+    if is_sealed(path):
+        return
+    with (
+        path.open("rb") as bare,
+        _envelope(path) as archive,
+        archive.open(THEIRS, "w", force_zip64=True) as file,
+    ):
+        shutil.copyfileobj(bare, file)
+
+
+@contextmanager
+def _envelope(path: Path) -> Iterator[zipfile.ZipFile]:
+    """An archive with the record of the current run, to be completed by its content."""
     run = _current_run.get()
-    header = {"format": FORMAT, "metatrain": __version__}
+    record = {"format": FORMAT, "metatrain": __version__}
     if run is not None:
-        header["run"] = dataclasses.asdict(run)
-    with replacing(path) as temporary:
-        torch.save({"header": header, **content}, temporary)
+        record["run"] = dataclasses.asdict(run)
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        archive.writestr(RECORD, json.dumps(record))
+        yield archive
+
+
+def is_sealed(path: Path) -> bool:
+    """Whether the file is a checkpoint in its envelope, be it damaged."""
+    with path.open("rb") as file:
+        # the name of an archive's first entry stands behind 30 bytes
+        if file.read(30 + len(RECORD))[30:] == RECORD.encode():
+            return True
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return RECORD in archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return False
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read a checkpoint; nothing in the file is run.
+    """Read what :func:`save` wrote; nothing in the file is run.
 
     :raises MetatrainError: if it is missing, damaged, no checkpoint, or too new
     """
-    if not path.is_file():
-        raise MetatrainError(f"{path}: no such checkpoint{_older_sibling(path)}.")
+    with _opened(path) as archive:
+        if archive is None:
+            raise _not_ours(path)
+        if OURS not in archive.namelist():
+            raise MetatrainError(f"{path}: holds a checkpoint in a format of its architecture.")
+        # read at once, for then the checksum of the archive is compared
+        content = archive.read(OURS)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except PermissionError as error:
-        raise MetatrainError(f"{path}: may not be read by you.") from error
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    # the checksum was right, so somebody wrote it like this; whatever torch raises, it is not ours
     except Exception as error:
-        # Whatever torch and zipfile raise for damaged bytes, the file is what to mend.
-        what = _what_is_wrong(path, error)
-        raise MetatrainError(f"{path}: {what}{_older_sibling(path)}.") from error
-    header = content.get("header") if isinstance(content, dict) else None
-    if not isinstance(header, dict) or not {"format", "metatrain"} <= header.keys():
-        raise MetatrainError(f"{path}: is not a checkpoint of metatrain {__version__}.")
-    if header["format"] > FORMAT:
+        raise _not_ours(path) from error
+
+
+@contextmanager
+def opened_content(path: Path) -> Iterator[Path]:
+    """The file that an architecture's ``load_checkpoint`` takes, for as long as the context.
+
+    What :func:`save` wrote is read by :func:`load` as it is; of other checkpoints it is the
+    file inside the envelope, compared with its checksum.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        with _opened(path) as archive:
+            is_inside = archive is not None and OURS not in archive.namelist()
+            if archive is not None and is_inside:
+                # under its own name again: some formats go by the suffix
+                inside = Path(folder, path.name)
+                with archive.open(THEIRS) as file, inside.open("wb") as copy:
+                    shutil.copyfileobj(file, copy)
+        yield inside if is_inside else path
+
+
+def run_of(path: Path) -> RunRecord | None:
+    """The run that wrote a checkpoint, as its envelope or the run's folder says.
+
+    :return: ``None`` if neither does
+    :raises MetatrainError: if the file is missing, damaged, or too new
+    """
+    with _opened(path) as archive:
+        if archive is not None:
+            return _run_in(json.loads(archive.read(RECORD)), path)
+    beside = path.parent / RUN_BESIDE
+    if not beside.is_file():
+        return None
+    return _run_in({"run": json.loads(beside.read_text())}, beside)
+
+
+def _run_in(record: dict[str, Any], path: Path) -> RunRecord | None:
+    if "run" not in record:
+        return None
+    try:
+        run = RunRecord(**record["run"])
+        texts = [run.options, *(run.architecture[key] for key in ("name", "package", "version"))]
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError
+    except (TypeError, KeyError) as error:
         raise MetatrainError(
-            f"{path}: written by metatrain {header['metatrain']}, whose format "
-            f"{header['format']} is newer than {FORMAT}; install that release: "
-            f"pip install 'metatrain>={header['metatrain']}'."
-        )
-    return content
-
-
-def run_record(path: Path, content: dict[str, Any]) -> RunRecord:
-    """The run that wrote a loaded checkpoint."""
-    if "run" not in content["header"]:
-        raise MetatrainError(f"{path}: does not say which architecture wrote it.")
-    return RunRecord(**content["header"]["run"])
+            f"{path}: is damaged; its record of the run is not complete."
+        ) from error
+    return run
 
 
 def is_checkpoint(path: Path) -> bool:
@@ -111,18 +200,63 @@ def is_checkpoint(path: Path) -> bool:
             # an exported TorchScript model has its code inside, a checkpoint has none
             return not any("/code/" in name for name in archive.namelist())
     except (OSError, zipfile.BadZipFile):
-        return path.suffix == ".ckpt"
+        return ".ckpt" in path.suffixes
 
 
-def _what_is_wrong(path: Path, error: Exception) -> str:
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile | None]:
+    """The envelope of a checkpoint, ``None`` if it has none.
+
+    :raises MetatrainError: if the file is missing, damaged or too new, now or while it is read
+    """
+    if not path.is_file():
+        raise MetatrainError(f"{path}: no such checkpoint{_older_sibling(path)}.")
+    try:
+        if not is_sealed(path):
+            _check_is_whole(path)
+            yield None
+            return
+        with zipfile.ZipFile(path) as archive:
+            _check_format(json.loads(archive.read(RECORD)), path)
+            yield archive
+    except PermissionError as error:
+        raise MetatrainError(f"{path}: may not be read by you.") from error
+    # an archive that was damaged may end anywhere, or tell of entries, sizes and texts that
+    # are none
+    except (
+        zipfile.BadZipFile,
+        OSError,
+        EOFError,
+        ValueError,
+        KeyError,
+        NotImplementedError,
+    ) as error:
+        raise MetatrainError(f"{path}: is damaged{_older_sibling(path)}.") from error
+
+
+def _check_is_whole(path: Path) -> None:
+    """Refuse what is the beginning of an archive, as many formats are."""
     with path.open("rb") as file:
         is_archive = file.read(2) == b"PK"
-    is_whole = zipfile.is_zipfile(path)
-    if is_archive and not (is_whole and isinstance(error, pickle.UnpicklingError)):
-        return "is damaged"
-    return (
-        f"is not a checkpoint of metatrain {__version__}, which holds tensors and plain "
-        "containers alone; nothing of it was run"
+    if is_archive and not zipfile.is_zipfile(path):
+        raise zipfile.BadZipFile(path)
+
+
+def _check_format(record: Any, path: Path) -> None:
+    if not isinstance(record, dict) or not isinstance(record.get("format"), int):
+        raise _not_ours(path)
+    if record["format"] > FORMAT:
+        raise MetatrainError(
+            f"{path}: written by metatrain {record.get('metatrain')}, whose format "
+            f"{record['format']} is newer than {FORMAT}; install that release: "
+            f"pip install 'metatrain>={record.get('metatrain')}'."
+        )
+
+
+def _not_ours(path: Path) -> MetatrainError:
+    return MetatrainError(
+        f"{path}: is not a checkpoint of metatrain {__version__}, which holds tensors and plain "
+        "containers alone; nothing of it was run."
     )
 
 

@@ -1,5 +1,6 @@
 """Mistakes of a user: each is told in one line, before any training, with the way out."""
 
+import json
 import os
 import pickle
 import shutil
@@ -208,7 +209,7 @@ def test_a_folder_is_no_options_file(refused):
         (model(soap={"cutoff": {"radius": 2, "width": 3}}), "line 10: architecture.model.soap.cutoff.width: 3.0 exceeds the radius, 2.0"),
         (model(heads={"enrgy": "mlp"}), "architecture.model.heads.enrgy: no such target; did you mean 'energy'? the targets are: energy"),
         (model(heads={"energy": "mpl"}), "architecture.model.heads.energy: 'mpl' is no kind of head; use 'linear' or 'mlp'"),
-        (model(zbl=True), "architecture.model.zbl: true is not available yet"),
+        (model(long_range={"enable": True}), "architecture.model.long_range.enable: true is not available yet"),
         ({"seed": -1}, "line 1: seed: found -1, expected at least 0"),
         # plug-ins
         ({"architecture": {"name": "soap_bpn"}}, "line 3: architecture.name: 'soap_bpn' is not installed; did you mean 'soap_bpnn'? installed: "),
@@ -353,9 +354,12 @@ class Malicious:
 
 
 def changed_checkpoint(finished, path, change):
-    content = torch.load(finished / "model.ckpt", weights_only=True)
-    change(content)
-    torch.save(content, path)
+    """A checkpoint whose record of the run was changed."""
+    with zipfile.ZipFile(finished / "model.ckpt") as whole, zipfile.ZipFile(path, "w") as other:
+        record = json.loads(whole.read("record.json"))
+        change(record)
+        other.writestr("record.json", json.dumps(record))
+        other.writestr("content.pt", whole.read("content.pt"))
 
 
 @pytest.mark.parametrize("words", [("train", "options.yaml", "--restart"), ("export",), ("eval",)])
@@ -382,15 +386,15 @@ def test_a_bad_checkpoint_is_named(refused, finished, words):
     assert message("evil.ckpt").startswith("evil.ckpt: is not a checkpoint")
     assert not Path("hacked").exists()
     newer = {"format": 99, "metatrain": "9.9"}
-    changed_checkpoint(finished, "newer.ckpt", lambda content: content["header"].update(newer))
+    changed_checkpoint(finished, "newer.ckpt", lambda record: record.update(newer))
     assert "newer.ckpt: written by metatrain 9.9" in message("newer.ckpt")
     assert "pip install 'metatrain>=9.9'" in message("newer.ckpt")
 
 
 def test_a_checkpoint_of_another_architecture_says_which(refused_options, refused, finished):
-    def change(content):
+    def change(record):
         written_by = {"name": "other", "package": "other-lab", "version": "2.0"}
-        content["header"]["run"]["architecture"] = written_by
+        record["run"]["architecture"] = written_by
 
     changed_checkpoint(finished, "other.ckpt", change)
     found = refused_options("--restart", "other.ckpt")

@@ -18,6 +18,7 @@ import yaml
 from ase.calculators.singlepoint import SinglePointCalculator
 from metatomic.torch import load_atomistic_model
 
+from metatrain import checkpoint
 from metatrain.cli import main
 from runs import MTT, ethanol_file, merged, mtt_environment, only_run, options, write_options
 
@@ -153,7 +154,7 @@ def test_without_validation_the_last_model_is_kept_and_the_log_says_so(mtt_print
     assert "keeping the weights of the last" in printed
     run = only_run(Path())
     assert not (run / "best.ckpt").exists()
-    content = torch.load(run / "model.ckpt", weights_only=True)
+    content = checkpoint.load(run / "model.ckpt")
     for name, weight in content["trainer"]["weights"].items():
         assert torch.equal(weight, content["model"]["weights"][name])
 

@@ -15,6 +15,7 @@ import torch
 import yaml
 from metatomic.torch import load_atomistic_model
 
+from metatrain import checkpoint
 from metatrain.cli import main
 from metatrain.errors import MetatrainError
 from metatrain.workflows.machine import negotiate_device
@@ -32,6 +33,7 @@ def test_a_run_leaves_all_that_the_docs_promise(finished):
         "model.pt",
         "options.yaml",
         "report.json",
+        "run.json",
         "split.json",
         "train.log",
     }
@@ -110,9 +112,11 @@ def test_the_split_is_stored_and_disjoint(finished):
 
 def test_checkpoints_hold_nothing_but_tensors_and_plain_containers(finished):
     for name in ("last.ckpt", "best.ckpt", "model.ckpt"):
-        content = torch.load(only_run(finished) / name, weights_only=True)
-        assert content["header"]["run"]["architecture"]["name"] == "soap_bpnn"
-        assert content["header"]["run"]["splits"]["test"]
+        # loads with weights_only=True
+        checkpoint.load(only_run(finished) / name)
+        run = checkpoint.run_of(only_run(finished) / name)
+        assert run.architecture["name"] == "soap_bpnn"
+        assert run.splits["test"]
 
 
 def test_the_exported_model_says_what_it_is(finished):
@@ -145,7 +149,7 @@ def test_without_a_validation_set_the_last_model_is_exported_and_the_log_says_so
     done = run_mtt("train", "options.yaml", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "there is no validation set: keeping the weights of the last epoch" in done.stdout
-    content = torch.load(tmp_path / "model.ckpt", weights_only=True)
+    content = checkpoint.load(tmp_path / "model.ckpt")
     for name, last in content["trainer"]["weights"].items():
         assert torch.equal(last, content["model"]["weights"][name])
 
@@ -189,7 +193,7 @@ def test_the_seed_decides_the_initial_weights_and_nothing_else_does(tmp_path, mo
         monkeypatch.chdir(folder)
         words = [word for override in overrides for word in ("-r", override)]
         assert main(["train", "../options.yaml", *words]) == 143
-        content = torch.load(only_run(folder) / "last.ckpt", weights_only=True)
+        content = checkpoint.load(only_run(folder) / "last.ckpt")
         stored = content["trainer"]["weights"]
         weights.append(torch.cat([weight.flatten() for weight in stored.values()]))
     assert torch.equal(weights[0], weights[1])

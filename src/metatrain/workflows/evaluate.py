@@ -14,16 +14,19 @@ from metatrain.data.atomic_types import check_atomic_types
 from metatrain.data.columns import Columns
 from metatrain.data.frames import Frames
 from metatrain.data.reading import Units, stream_columns
-from metatrain.data.source import DataSource
+from metatrain.data.source import DataSource, TargetSource
 from metatrain.data.target import DatasetInfo, Target
 from metatrain.errors import MetatrainError, did_you_mean
 from metatrain.evaluation import Evaluation, Predictor, prediction_key
 from metatrain.files import replacing
+from metatrain.hypers.mistakes import Origin, Place
 from metatrain.log import live_line, logger, logging_to_console
 from metatrain.metrics import MetricNames
 from metatrain.options import parse_evaluation
+from metatrain.options.target_type import TargetType, type_of
 from metatrain.units import force_unit, stress_unit
 from metatrain.workflows import export
+from metatrain.workflows.checkpoints import Checkpoint
 from metatrain.workflows.files import check_writable
 from metatrain.workflows.machine import choose_device
 
@@ -105,8 +108,9 @@ def _load(path: Path, extensions: Path | None) -> AtomisticModel:
     if extensions is not None and not extensions.is_dir():
         raise MetatrainError(f"-e {extensions}: there is no such folder of extensions.")
     if checkpoint.is_checkpoint(path):
-        model, architecture, run = export.load_model(path)
-        return export.with_metadata(model, export.describe(architecture, run, {}))
+        saved = Checkpoint.of(path)
+        described = export.describe(saved.architecture, saved.run, {})
+        return export.with_metadata(saved.model(), described)
     try:
         return load_atomistic_model(path, extensions_directory=extensions and str(extensions))
     except (RuntimeError, ValueError) as error:
@@ -128,6 +132,8 @@ def _info(model: AtomisticModel, sources: tuple[DataSource, ...]) -> DatasetInfo
                     f"{source.key(f'targets.{name}')}: the model has no such output"
                     f"{did_you_mean(name, outputs) or ';'} it has {', '.join(outputs)}."
                 )
+            if name in trained:
+                _check_type(source.key(f"targets.{name}.type"), asked, trained[name])
             target = Target(
                 name,
                 quantity=asked.quantity,
@@ -135,6 +141,8 @@ def _info(model: AtomisticModel, sources: tuple[DataSource, ...]) -> DatasetInfo
                 sample_kind=asked.sample_kind,
                 reduction=trained[name].reduction if name in trained else asked.reduction,
                 num_properties=asked.num_subtargets,
+                rank=asked.rank,
+                irreps=asked.irreps,
                 has_forces=asked.forces is not None,
                 has_stress=asked.stress is not None or asked.virial is not None,
             )
@@ -142,6 +150,15 @@ def _info(model: AtomisticModel, sources: tuple[DataSource, ...]) -> DatasetInfo
     if not targets:
         targets = trained or _energies(outputs)
     return DatasetInfo(sources[0].systems.length_unit, capabilities.atomic_types, targets)
+
+
+def _check_type(where: str, asked: TargetSource, trained: Target) -> None:
+    """Refuse labels that turn in another way than what the model gives."""
+    if (asked.rank, asked.irreps) != (trained.rank, trained.irreps):
+        raise MetatrainError(
+            f"{where}: is {type_of(asked)!r}, but the target of the model is "
+            f"{type_of(trained)!r}; write that."
+        )
 
 
 def _trained_targets(model: AtomisticModel) -> dict[str, Target]:
@@ -156,6 +173,7 @@ def _trained_targets(model: AtomisticModel) -> dict[str, Target]:
     for one in sets if isinstance(sets, list) else [sets]:
         for name, described in one["targets"].items():
             is_energy = described["quantity"] == "energy" and described["sample_kind"] == "system"
+            kind = TargetType.read(described["type"], Place(Origin("options of the model")))
             targets[name] = Target(
                 name,
                 described["quantity"],
@@ -163,6 +181,8 @@ def _trained_targets(model: AtomisticModel) -> dict[str, Target]:
                 sample_kind=described["sample_kind"],
                 reduction=described.get("reduction", "sum"),
                 num_properties=described["num_subtargets"],
+                rank=kind.rank,
+                irreps=kind.irreps,
                 has_forces=is_energy,
                 has_stress=is_energy,
             )

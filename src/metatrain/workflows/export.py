@@ -8,12 +8,14 @@ import torch
 from metatomic.torch import AtomisticModel, ModelMetadata
 from omegaconf import OmegaConf
 
-from metatrain import __version__, checkpoint
+from metatrain import __version__
+from metatrain.checkpoint import RunRecord
 from metatrain.errors import MetatrainError
 from metatrain.export.proof import prove
 from metatrain.files import replacing
 from metatrain.log import logger, logging_to_console
-from metatrain.plugins import Architecture, load_architecture
+from metatrain.plugins import Architecture
+from metatrain.workflows.checkpoints import Checkpoint
 from metatrain.workflows.files import (
     check_extensions_folder,
     check_is_checkpoint,
@@ -38,7 +40,8 @@ def export(
     :param dtype: ``"float32"`` exports all in float32
     """
     with logging_to_console():
-        _export(path, output or Path(f"{path.stem}.pt"), extensions, metadata, dtype)
+        name = path.name.removesuffix(".gz").removesuffix(".ckpt")
+        _export(path, output or Path(f"{name}.pt"), extensions, metadata, dtype)
 
 
 def _export(
@@ -48,30 +51,9 @@ def _export(
     check_model_name(output)
     check_extensions_folder(extensions)
     extra = {} if metadata is None else read_metadata(metadata)
-    model, architecture, run = load_model(path)
-    described = describe(architecture, run, extra)
-    write(model, output, extensions, described, dtype)
-
-
-def load_model(path: Path) -> tuple[Any, Architecture, checkpoint.RunRecord]:
-    """The model of a checkpoint, its architecture, and the run that made it."""
-    check_is_checkpoint(path)
-    content = checkpoint.load(path)
-    run = checkpoint.run_record(path, content)
-    architecture = architecture_of(run, path)
-    return architecture.model_class.load_checkpoint(path), architecture, run
-
-
-def architecture_of(run: checkpoint.RunRecord, path: Path) -> Architecture:
-    """The architecture that wrote a checkpoint; if it is not there, says what to install."""
-    name, package = run.architecture["name"], run.architecture["package"]
-    try:
-        return load_architecture(name, str(path))
-    except MetatrainError as error:
-        wanted = f"{package}=={run.architecture['version']}"
-        raise MetatrainError(
-            f"{str(error).rstrip('.')}; the checkpoint was written by {wanted}: install that."
-        ) from error
+    saved = Checkpoint.of(path)
+    described = describe(saved.architecture, saved.run, extra)
+    write(saved.model(), output, extensions, described, dtype)
 
 
 def write(
@@ -121,15 +103,14 @@ def _exported(model: Any, dtype: str | None) -> AtomisticModel:
 
 
 def describe(
-    architecture: Architecture, run: checkpoint.RunRecord, extra: dict[str, Any]
+    architecture: Architecture, run: RunRecord | None, extra: dict[str, Any]
 ) -> ModelMetadata:
     """What the exported model says of itself.
 
     :param architecture: gives authors and references
-    :param run: gives what it was trained on and with
+    :param run: gives what it was trained on and with, where that is known
     :param extra: what the user adds; lists are joined
     """
-    options = OmegaConf.to_container(OmegaConf.create(run.options))
     references = {"architecture": list(architecture.references)}
     for kind, entries in extra.get("references", {}).items():
         references[kind] = references.get(kind, []) + list(entries)
@@ -141,14 +122,21 @@ def describe(
         extra={
             **{str(key): str(value) for key, value in extra.get("extra", {}).items()},
             "architecture": f"{architecture.name} {architecture.version}",
-            "trained_with": f"metatrain {__version__}, torch {torch.__version__}",
-            "trained_on": ", ".join(_files_of(options)),
-            "options": run.options,
+            **({} if run is None else _described_run(run)),
         },
     )
 
 
-def _files_of(options: Any) -> list[str]:
+def _described_run(run: RunRecord) -> dict[str, str]:
+    return {
+        "trained_with": f"metatrain {__version__}, torch {torch.__version__}",
+        "trained_on": ", ".join(_files_of(run)),
+        "options": run.options,
+    }
+
+
+def _files_of(run: RunRecord) -> list[str]:
+    options: Any = OmegaConf.to_container(OmegaConf.create(run.options))
     sets = options["training_set"]
     sets = sets if isinstance(sets, list) else [sets]
     return list(dict.fromkeys(Path(one["systems"]["read_from"]).name for one in sets))

@@ -198,7 +198,7 @@ def log_census(parts: Parts, atomic_baseline: Any) -> None:
             training, target, info.atomic_types, choice_of_baseline(target, atomic_baseline)
         )
         for name, target in info.targets.items()
-        if not target.is_per_atom and target.num_properties == 1
+        if not target.is_per_atom and target.num_values == 1
     }
     for part in PARTS:
         columns = parts.columns[part]

@@ -30,7 +30,7 @@ from metatrain.workflows.files import (
 from metatrain.workflows.machine import bits_of, negotiate_device, negotiate_dtype
 from metatrain.workflows.parts import Parts, log_census, read_parts
 from metatrain.workflows.report import report
-from metatrain.workflows.restart import Start
+from metatrain.workflows.restart import FineTuning, Restart, beginning
 
 
 def train(
@@ -57,18 +57,21 @@ def train(
 
 
 def _train(options: Options, output: Path, extensions: Path | None, restart: str | None) -> None:
-    start = None if restart is None else Start.of(restart, options)
+    start = beginning(restart, options)
+    if isinstance(start, FineTuning):
+        options = start.completed(options)
+    unbroken = start if isinstance(start, Restart) else None
     plugin = options.architecture.plugin
     device = negotiate_device(options.device, plugin)
     dtype = negotiate_dtype(options.base_precision, plugin)
-    seed = _seed(options, start)
+    seed = _seed(options, unbroken)
 
     folder = new_run_folder()
     with logging_to_file(folder / "train.log"):
         logger.info("metatrain %s, %s; this run is in %s", __version__, plugin.name, folder)
         for note in options.notes:
             logger.warning("%s", note)
-        parts = read_parts(options, seed, None if start is None else start.run)
+        parts = read_parts(options, seed, None if unbroken is None else unbroken.run)
         if options.print_stats:
             choice = getattr(options.architecture.training, "atomic_baseline", {})
             log_census(parts, choice)
@@ -88,7 +91,7 @@ def _train(options: Options, output: Path, extensions: Path | None, restart: str
             num_systems=parts.num_systems,
             fingerprints=parts.fingerprints,
         )
-        with checkpoint.recording(run), _going_on_from(folder):
+        with checkpoint.recording(run, folder), _going_on_from(folder):
             model = _fit(options, parts, _Resources(device, dtype, seed, folder), start)
             export.write(model, folder / "model.pt", extensions, export.describe(plugin, run, {}))
             _copy(folder, output)
@@ -127,11 +130,11 @@ class _Resources:
     folder: Path
 
 
-def _seed(options: Options, start: Start | None) -> int:
+def _seed(options: Options, restart: Restart | None) -> int:
     if options.seed is not None:
         return options.seed
-    if start is not None:
-        return int(start.options["seed"])
+    if restart is not None:
+        return int(restart.options["seed"])
     return random.SystemRandom().randrange(2**31)
 
 
@@ -158,7 +161,9 @@ def _completed(
     )
 
 
-def _fit(options: Options, parts: Parts, resources: _Resources, start: Start | None) -> Any:
+def _fit(
+    options: Options, parts: Parts, resources: _Resources, start: Restart | FineTuning | None
+) -> Any:
     """The trained model; its checkpoint is ``model.ckpt`` in the run's folder."""
     plugin = options.architecture.plugin
     torch.manual_seed(stream_seed(resources.seed, "initialisation"))
@@ -166,9 +171,7 @@ def _fit(options: Options, parts: Parts, resources: _Resources, start: Start | N
         model = plugin.model_class(options.architecture.model, parts.info)
         trainer = plugin.trainer_class(options.architecture.training)
     else:
-        logger.info("going on from %s", start.path)
-        model = plugin.model_class.load_checkpoint(start.path).restart(parts.info)
-        trainer = plugin.trainer_class.load_checkpoint(start.path, options.architecture.training)
+        model, trainer = start.parts(parts.info, options.architecture.training)
     requests: list[Any] = getattr(model, "requested_neighbor_lists", list)()
     datasets = {
         part: [
@@ -191,4 +194,5 @@ def _fit(options: Options, parts: Parts, resources: _Resources, start: Start | N
         resources.folder,
     )
     trainer.save_checkpoint(resources.folder / "model.ckpt")
+    checkpoint.seal(resources.folder / "model.ckpt")
     return model
