@@ -1,8 +1,18 @@
 """SOAP-BPNN: Behler-Parrinello networks on the SOAP power spectrum.
 
-A fast and data-efficient potential, exactly invariant under rotations: the neighbor
-density of each atom is expanded in radial functions and spherical harmonics, contracted
-to invariants, normalised, and fed to a small network. Options: :class:`SoapBpnnHypers`.
+The density of neighbors around each atom is expanded in radial functions and spherical
+harmonics and contracted to invariants, the power spectrum. Normalised, they are the input of a
+small network, whose output is the atom's part of the energy. Energies are exactly invariant
+under rotations, inversions and the order of atoms, and see as far as one cutoff.
+
+Choose it for a first potential of a material with few elements and some hundred to some
+thousand structures: it trains in minutes on a few cores, is fast in simulations, and forgives
+small data sets. Where thousands of structures are there and the last bit of accuracy counts, a
+message-passing model learns more.
+
+The cost of a step grows with the number of neighbors; weights and memory grow with the third
+power of the number of elements, since each has a channel of the density and a network of its
+own. For more than about ten elements use `legacy: false`, which shares them.
 """
 
 from architectures.soap_bpnn.hypers import SoapBpnnHypers

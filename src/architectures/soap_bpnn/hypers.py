@@ -84,10 +84,6 @@ class SoapBpnnHypers:
             self._check_head(target, head)
 
     def _check_available(self) -> None:
-        if self.zbl:
-            raise MetatrainError(
-                "architecture.model.zbl: true is not available yet in soap_bpnn; use false."
-            )
         if self.long_range.enable:
             raise MetatrainError(
                 "architecture.model.long_range.enable: true is not available yet in soap_bpnn; "

@@ -1,24 +1,32 @@
 """SOAP-BPNN: neural networks on the SOAP power spectrum."""
 
 from collections.abc import Mapping
-from typing import Dict, List, Tuple
+from typing import Dict, List, Self, Tuple
 
 import torch
 from torch import Tensor
 
-from architectures.soap_bpnn.descriptor import (
-    EmbeddedChannels,
-    SphericalExpansion,
-    TypeChannels,
-    power_spectrum,
-)
 from architectures.soap_bpnn.hypers import SoapBpnnHypers
 from architectures.soap_bpnn.networks import atomic_network, readout
-from metatrain.data.target import DatasetInfo, Target
+from architectures.soap_bpnn.published import hypers_of, published_order, scalar_part, weights_of
+from metatrain.data.target import DatasetInfo, Target, check_scalars
 from metatrain.errors import MetatrainError, did_you_mean
 from metatrain.log import logger
 from metatrain.model import GraphModel
-from metatrain.nn import AtomicTypeIndex, Graph, Grouped, group_sizes, neighborhoods
+from metatrain.nn import (
+    AtomicTypeIndex,
+    EmbeddedChannels,
+    Graph,
+    Grouped,
+    LaplacianEigenstates,
+    SphericalExpansion,
+    TypeChannels,
+    group_sizes,
+    neighborhoods,
+    power_spectrum,
+)
+from metatrain.published import Published
+from metatrain.standardize import check_repulsion, repulsion
 
 NUM_EMBEDDED_CHANNELS = 4
 """Channels of the density where types are embedded."""
@@ -44,14 +52,18 @@ class SoapBpnn(GraphModel):
 
     def __init__(self, hypers: SoapBpnnHypers, dataset_info: DatasetInfo) -> None:
         super().__init__(hypers, dataset_info)
+        check_scalars(dataset_info.targets, "soap_bpnn")
         num_types = len(dataset_info.atomic_types)
         self.cutoff = hypers.soap.cutoff.radius
         self.type_index = AtomicTypeIndex(dataset_info.atomic_types)
-        if hypers.legacy:
-            self.expansion = SphericalExpansion(hypers.soap, TypeChannels(num_types))
-        else:
-            channels = EmbeddedChannels(num_types, NUM_EMBEDDED_CHANNELS)
-            self.expansion = SphericalExpansion(hypers.soap, channels)
+        soap = hypers.soap
+        self.expansion = SphericalExpansion(
+            LaplacianEigenstates(soap.max_angular, soap.max_radial, soap.cutoff.radius),
+            soap.cutoff.width,
+            TypeChannels(num_types)
+            if hypers.legacy
+            else EmbeddedChannels(num_types, NUM_EMBEDDED_CHANNELS),
+        )
         num_features = sum(count**2 for count in self.expansion.num_columns)
         self.center_encoding = (
             None if hypers.legacy else torch.nn.Embedding(num_types, num_features)
@@ -70,6 +82,10 @@ class SoapBpnn(GraphModel):
                 num_types,
                 num_weights / 1e6,
             )
+        if hypers.zbl:
+            prior = repulsion(dataset_info)
+            self.prior = prior
+            self.cutoff = max(self.cutoff, prior.cutoff)
         self.target_names = list(dataset_info.targets)
         self.readouts = torch.nn.ModuleList(
             Grouped(
@@ -83,7 +99,9 @@ class SoapBpnn(GraphModel):
     def complete_hypers(
         cls, hypers: SoapBpnnHypers, targets: Mapping[str, Target]
     ) -> SoapBpnnHypers:
-        """The same options, after a look whether heads are those of targets."""
+        """The same options, after a look whether heads and repulsion are those of targets."""
+        if hypers.zbl:
+            check_repulsion(targets)
         for name in hypers.heads:
             if name not in targets:
                 raise MetatrainError(
@@ -91,6 +109,16 @@ class SoapBpnn(GraphModel):
                     f"the targets are: {', '.join(targets)}."
                 )
         return hypers
+
+    @classmethod
+    def from_published(cls, published: Published) -> Self:
+        """The model of a published checkpoint, with those of its targets that are scalars."""
+        published = scalar_part(published)
+        model = cls(hypers_of(published), published.dataset_info)
+        expansion = model.expansion
+        order = published_order(expansion.radial_counts, expansion.channels.num_channels)
+        weights = weights_of(published, model.hypers, model.state_dict(), order)
+        return model.with_weights(weights, published.standardization)
 
     def forward(self, graph: Graph) -> Dict[str, Tensor]:
         """Values per atom, before scale and baseline.

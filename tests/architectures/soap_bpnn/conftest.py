@@ -1,22 +1,18 @@
-"""The published models: their checkpoints in our architecture, structures and values."""
+"""The published models in our architecture, structures, and the published values."""
 
 import dataclasses
-import gzip
-import io
 import json
-import zipfile
 from pathlib import Path
 
 import ase.io
 import numpy as np
 import pytest
 import torch
-from vesin import NeighborList
 
-from architectures.soap_bpnn import SoapBpnn, SoapBpnnHypers
-from architectures.soap_bpnn.hypers import BpnnHypers, CutoffHypers, SoapHypers
-from metatrain.data.target import DatasetInfo, Target
-from metatrain.nn import Graph
+from architectures.soap_bpnn import SoapBpnn
+from metatrain.data.batches import BatchColumns
+from metatrain.data.neighbor_lists import find_pairs
+from metatrain.testing.systems import columns_of
 
 REFERENCE = Path(__file__).parent / "reference"
 CHECKPOINTS = {
@@ -25,153 +21,32 @@ CHECKPOINTS = {
     "legacy_multitarget_seed1": "soap_bpnn_legacy_multitarget_seed1.ckpt",
     "modern_seed2": "soap_bpnn_modern_seed2.ckpt",
 }
-TARGETS = {
-    "energy": Target("energy", quantity="energy", unit="eV"),
-    "mtt::charges": Target("mtt::charges", sample_kind="atom", num_properties=3),
-}
-
-
-class PickledState:
-    """Stands for a class of the published package: just keeps what was pickled."""
-
-    def __setstate__(self, state):
-        self.state = state
-
-
-class PickledTarget(PickledState):
-    pass
-
-
-class PickledScript(PickledState):
-    pass
-
-
-def read_checkpoint(path):
-    content = path.read_bytes()
-    if path.suffix == ".gz":
-        content = gzip.decompress(content)
-    stand_ins = [
-        (PickledState, "metatrain.utils.data.dataset.DatasetInfo"),
-        (PickledTarget, "metatrain.utils.data.target_info.TargetInfo"),
-        (PickledScript, "torch.ScriptObject"),
-    ]
-    with torch.serialization.safe_globals(stand_ins):
-        return torch.load(io.BytesIO(content), weights_only=True)
-
-
-def hypers_of(options):
-    soap = dict(options["soap"])
-    cutoff = CutoffHypers(**soap.pop("cutoff"))
-    return SoapBpnnHypers(
-        soap=SoapHypers(**soap, cutoff=cutoff),
-        legacy=options["legacy"],
-        bpnn=BpnnHypers(**options["bpnn"]),
-        add_lambda_basis=options["add_lambda_basis"],
-        heads=options["heads"],
-    )
-
-
-def values_of_buffer(buffer):
-    """The one block of a serialised TensorMap: a zip of .npy files."""
-    with zipfile.ZipFile(io.BytesIO(buffer.numpy().tobytes())) as archive:
-        return torch.from_numpy(np.load(io.BytesIO(archive.read("blocks/0/values.npy"))))
-
-
-def published_order(model):
-    """For each of our invariants its place in the published order.
-
-    There, an index q of the density runs fastest through the channels, here through the
-    radial functions.
-    """
-    channels = model.expansion.channels.num_channels
-    places, offset = [], 0
-    for count in model.expansion.radial_counts:
-        q = torch.arange(channels * count).view(count, channels).T.flatten()
-        places.append((offset + q[:, None] * len(q) + q[None, :]).flatten())
-        offset += len(q) ** 2
-    return torch.cat(places)
-
-
-def published_weights(name, model):
-    """Where one of our tensors stands in the published ``state_dict``."""
-    part, *rest = name.split(".")
-    if part == "expansion":
-        expansion = {
-            "radial.values": "radial.spliner.spline_values",
-            "radial.derivatives": "radial.spliner.spline_derivatives",
-            "radial.spacing": "radial.spliner.spline_spacing",
-            "channels.embedding.weight": "species.embedding.weight",
-        }
-        return "soap_calculator.calculator." + expansion[".".join(rest)]
-    if part == "center_encoding":
-        return "center_encoding.weight"
-    legacy = model.center_encoding is None
-    if part == "networks":
-        _, group, layer, kind = rest
-        if layer == "0" and model.hypers.bpnn.layernorm:
-            return (
-                f"layernorm.module_list.{group}.{kind}"
-                if legacy
-                else f"layernorm_for_tensors.{kind}"
-            )
-        layer = int(layer) - model.hypers.bpnn.layernorm
-        return (
-            f"bpnn.module_list.{group}.{layer}.weight"
-            if legacy
-            else f"bpnn_for_tensors.{layer}.weight"
-        )
-    target, _, group, layer, _ = rest
-    target = model.target_names[int(target)]
-    if int(layer) < len(model.readouts[int(rest[0])].members[0]) - 1:
-        return f"heads.{target}.module_list.{group}.0.weight"
-    return f"last_layers.{target}.{target}___0.module_map.module_list.{group}.weight"
 
 
 @dataclasses.dataclass
-class Published:
-    """A published model in float64, and what it gave."""
+class Reference:
+    """A published model in our architecture, and what it gave when it was published."""
 
     model: SoapBpnn
-    scales: dict
-    baselines: dict
     predictions: dict
     intermediates: dict
 
     def values(self, graph):
         """Per-atom values of each target, with scale and baseline."""
-        index = self.model.type_index(graph.types)
-        raw = self.model(graph)
+        standardization = self.model.standardization
+        rows = standardization.type_index(graph.types)
         return {
-            name: raw[name] * _rows(self.scales[name], index) + self.baselines[name][index]
-            for name in raw
+            name: raw * standardization.scale_of_rows(name, graph.types)
+            + standardization.baselines[name][rows]
+            for name, raw in self.model(graph).items()
         }
 
 
-def _rows(scale, index):
-    return scale if len(scale) == 1 else scale[index]
-
-
 def load_published(name, dtype=torch.float64):
-    checkpoint = read_checkpoint(REFERENCE / CHECKPOINTS[name])
-    state = checkpoint["best_model_state_dict"]
-    info = checkpoint["model_data"]["dataset_info"].state
-    targets = {name: TARGETS[name] for name in info["targets"] if name in TARGETS}
-    hypers = hypers_of(checkpoint["model_data"]["model_hypers"])
-    model = SoapBpnn(hypers, DatasetInfo("angstrom", sorted(info["_atomic_types"]), targets))
-    order = published_order(model)
-    weights = {}
-    for ours, value in model.state_dict().items():
-        theirs = state[published_weights(ours, model)]
-        is_over_invariants = (
-            value.ndim > 0 and value.shape[-1] == len(order) and "radial" not in ours
-        )
-        weights[ours] = theirs[..., order] if is_over_invariants else theirs
-    model.load_state_dict(weights)
+    model = SoapBpnn.load_checkpoint(REFERENCE / CHECKPOINTS[name])
     predictions = json.loads((REFERENCE / f"predictions_soap_bpnn_{name}.json").read_text())
-    return Published(
+    return Reference(
         model.to(dtype).eval(),
-        {t: values_of_buffer(state[f"scaler.{t}_scaler_buffer"]) for t in targets},
-        {t: values_of_buffer(state[f"additive_models.0.{t}_composition_buffer"]) for t in targets},
         predictions["predictions"]["float64"],
         read_intermediates(name),
     )
@@ -207,26 +82,10 @@ def read_structures():
 
 def graph_of(structures, cutoff):
     """One graph of several structures, in float64."""
-    parts, offset = [], 0
-    for k, atoms in enumerate(structures):
-        finder = NeighborList(cutoff=cutoff, full_list=True, sorted=True)
-        centers, neighbors, vectors = finder.compute(
-            atoms.positions, np.array(atoms.cell), atoms.pbc, "ijD"
-        )
-        numbers = torch.from_numpy(atoms.numbers).long()
-        parts.append(
-            (
-                numbers,
-                torch.from_numpy(vectors),
-                torch.from_numpy(centers.astype(np.int64)) + offset,
-                torch.from_numpy(neighbors.astype(np.int64)) + offset,
-                torch.full_like(numbers, k),
-                torch.from_numpy(atoms.positions),
-                torch.from_numpy(np.array(atoms.cell))[None],
-            )
-        )
-        offset += len(atoms)
-    return Graph(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+    columns = columns_of(list(structures))
+    pairs = find_pairs(columns, cutoff)
+    batches = BatchColumns(columns, pairs, dtype=torch.float64, device=torch.device("cpu"))
+    return batches.batch(torch.arange(len(columns))).graph
 
 
 @pytest.fixture(scope="session")

@@ -16,3 +16,8 @@ class TestNetworkPerType(GraphModelTests):
 class TestEmbeddedTypes(GraphModelTests):
     architecture = "soap_bpnn"
     model_hypers = SMALL | {"legacy": False}
+
+
+class TestRepulsion(GraphModelTests):
+    architecture = "soap_bpnn"
+    model_hypers = SMALL | {"zbl": True}
