@@ -46,7 +46,7 @@ class PairModel(GraphModel):
         self.center_shifts = torch.nn.Embedding(num_types, hypers.num_features)
         self.target_names = list(dataset_info.targets)
         self.readouts = torch.nn.ModuleList(
-            torch.nn.Linear(hypers.num_features, target.num_properties)
+            torch.nn.Linear(hypers.num_features, target.num_values)
             for target in dataset_info.targets.values()
         )
 
@@ -112,7 +112,7 @@ def labelled(num_systems: int, *targets: Target) -> Columns:
 
     for target in targets or (ENERGY,):
         rows = len(columns.types) if target.is_per_atom else num_systems
-        columns.values[target.name] = numbers(rows, target.num_properties)
+        columns.values[target.name] = numbers(rows, target.num_values)
         if target.has_forces:
             columns.forces[target.name] = numbers(len(columns.types), 3)
         if target.has_stress:

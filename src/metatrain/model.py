@@ -1,7 +1,8 @@
 """ModelInterface, the full contract of a model, and GraphModel, the easy way to fulfil it."""
 
-import dataclasses
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Dict, Protocol, Self, runtime_checkable
 
@@ -9,14 +10,16 @@ import torch
 from metatomic.torch import AtomisticModel, NeighborListOptions
 from torch import Tensor
 
-from metatrain import checkpoint
-from metatrain.data.target import DatasetInfo, Target
+from metatrain import checkpoint, published
+from metatrain.data.target import DatasetInfo
 from metatrain.errors import MetatrainError
 from metatrain.export import AtomisticExport
 from metatrain.hypers import plain, restored
 from metatrain.nn.graph import Graph
+from metatrain.nn.prior import NoPrior
+from metatrain.published import Published
 from metatrain.standardize import Standardization
-from metatrain.units import conversion_factor
+from metatrain.transfer import transferred
 
 
 @runtime_checkable
@@ -37,12 +40,18 @@ class ModelInterface(Protocol):
         """A new, untrained model."""
 
     @classmethod
+    @abstractmethod
     def load_checkpoint(cls, path: Path) -> Self:
         """The model that a checkpoint holds, ready to be used."""
 
+    @abstractmethod
     def restart(self, dataset_info: DatasetInfo) -> Self:
-        """The model made ready for more training, on this data and these targets."""
+        """The model made ready for more training, on this data and these targets.
 
+        :raises ValueError: if the model refuses them; the message is what the user sees
+        """
+
+    @abstractmethod
     def export(self) -> AtomisticModel:
         """The model as metatomic engines load it."""
 
@@ -53,7 +62,9 @@ class GraphModel(torch.nn.Module, ABC):
     A subclass sets ``Hypers``, calls ``super().__init__``, sets ``self.cutoff`` and writes
     ``forward``. Sums over atoms, forces, stress, units, baseline, scale, checkpoints and
     export are derived here and in the hub. ``forward`` has to compile with
-    ``torch.jit.script`` and to be traceable with ``make_fx``.
+    ``torch.jit.script`` and to be traceable with ``make_fx``. A fixed part of the targets,
+    such as a repulsion at short distances, may be put into ``self.prior``
+    (see :class:`metatrain.nn.NoPrior`).
 
     :param hypers: the options under ``architecture.model``
     :param dataset_info: length unit, atomic types and targets
@@ -68,6 +79,10 @@ class GraphModel(torch.nn.Module, ABC):
 
     cutoff: float
     """Radius of the neighborhood, in the length unit of the data set."""
+    is_rotation_invariant: ClassVar[bool] = True
+    """Whether values turn with the systems exactly; others learn it from turned systems."""
+    readout_lists: ClassVar[tuple[str, ...]] = ("readouts",)
+    """The ``ModuleList``s that hold one module per target, in the order of the targets."""
     num_message_passing: int = 1
     """How many cutoffs far an atom's energy can see; the interaction range follows."""
 
@@ -75,15 +90,19 @@ class GraphModel(torch.nn.Module, ABC):
         super().__init__()
         self.hypers = hypers
         self.dataset_info = dataset_info
+        # A module of which TorchScript must see the own type; a subclass may put another here.
+        self.prior: torch.nn.Module = NoPrior()
         # Not a module: it stays in float64 whatever the network is cast to.
         self.standardization = Standardization.identity(dataset_info)
+        # Those whose standardization is still to be fitted.
+        self.untrained_targets = frozenset(dataset_info.targets)
 
     @abstractmethod
     def forward(self, graph: Graph) -> Dict[str, Tensor]:
         """Values per atom, before scale and baseline.
 
         :param graph: the systems
-        :return: (N, P) for each target
+        :return: (N, V) for each target, V being its ``num_values``
         """
 
     def requested_neighbor_lists(self) -> list[NeighborListOptions]:
@@ -109,57 +128,73 @@ class GraphModel(torch.nn.Module, ABC):
 
     @classmethod
     def from_container(cls, container: dict[str, Any]) -> Self:
-        """The inverse of :meth:`as_container`."""
-        if container["version"] > cls.__checkpoint_version__:
+        """The inverse of :meth:`as_container`.
+
+        What is wrong with it is said as the end of a sentence that begins with the file's name.
+        """
+        try:
+            version, hypers, weights = (container[key] for key in ("version", "hypers", "weights"))
+            dataset_info = DatasetInfo.from_container(container["dataset_info"])
+            standardization = Standardization.from_container(container["standardization"])
+            if not (type(version), type(hypers), type(weights)) == (int, dict, dict):
+                raise TypeError
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise MetatrainError("is damaged: its model lacks parts, or has other ones.") from error
+        if version > cls.__checkpoint_version__:
             raise MetatrainError(
-                f"the checkpoint has version {container['version']} of {cls.__name__}, which is "
-                f"newer than version {cls.__checkpoint_version__} installed here; "
-                "install the release that wrote it, or a later one."
+                f"has version {version} of {cls.__name__}, which is newer than version "
+                f"{cls.__checkpoint_version__} installed here; install the release that wrote it, "
+                "or a later one."
             )
-        dataset_info = DatasetInfo.from_container(container["dataset_info"])
-        model = cls(restored(cls.Hypers, container["hypers"]), dataset_info)
-        name, _ = next(model.named_parameters())
-        model.to(container["weights"][name].dtype)
-        model.load_state_dict(container["weights"])
-        model.standardization = Standardization.from_container(container["standardization"])
-        return model
+        model = cls(restored(cls.Hypers, hypers), dataset_info)
+        return model.with_weights(weights, standardization)
+
+    def with_weights(self, weights: dict[str, Tensor], standardization: Standardization) -> Self:
+        """The same model, filled with weights of its own kind and in their precision.
+
+        :param weights: as in :meth:`state_dict`; others are refused
+        :param standardization: baselines and scales of all targets
+        """
+        _check_standardization(standardization, self.dataset_info)
+        _check_weights(weights, expected=self.state_dict())
+        name, _ = next(self.named_parameters())
+        self.to(weights[name].dtype)
+        self.load_state_dict(weights)
+        self.standardization = standardization
+        self.untrained_targets = frozenset()
+        return self
 
     @classmethod
     def load_checkpoint(cls, path: Path) -> Self:
         """The model of a checkpoint with its best weights, ready to be used."""
-        return cls.from_container(checkpoint.load(path)["model"])
+        if published.is_published(path):
+            found = published.read(path)
+            with _of_file(path):
+                return cls.from_published(found)
+        content = checkpoint.load(path)
+        with _of_file(path):
+            if not isinstance(content, dict) or "model" not in content:
+                raise MetatrainError("has no model.")
+            return cls.from_container(content["model"])
+
+    @classmethod
+    def from_published(cls, published: Published) -> Self:
+        """The model of a checkpoint of the published package; refused unless overridden.
+
+        What is wrong with it is said as the end of a sentence that begins with the file's name.
+        """
+        raise MetatrainError(
+            f"is a checkpoint of {published.architecture!r} of the published metatrain, which "
+            f"{cls.__name__} cannot read."
+        )
 
     def restart(self, dataset_info: DatasetInfo) -> Self:
-        """The same model, told of new data with the same targets in the same units.
+        """The model for more training, on this data and these targets.
 
-        Atomic types must be among those that the model knows. Forces and stress may come or go.
+        Atomic types must be among those that the model knows. Targets may come or go: a new
+        one gets a new readout, all other weights stay. Forces and stress may come or go, too.
         """
-        unknown = sorted(set(dataset_info.atomic_types) - set(self.dataset_info.atomic_types))
-        if unknown:
-            raise MetatrainError(
-                f"the data holds atomic types {unknown}, which the model of the checkpoint does "
-                f"not know; it was made for {self.dataset_info.atomic_types}."
-            )
-        if dataset_info.targets.keys() != self.dataset_info.targets.keys():
-            raise MetatrainError(
-                f"the data has targets {sorted(dataset_info.targets)}, the model of the "
-                f"checkpoint has {sorted(self.dataset_info.targets)}; a restart needs the same."
-            )
-        found, expected = dataset_info.length_unit, self.dataset_info.length_unit
-        if not _are_equal_units(found, expected):
-            raise MetatrainError(
-                f"the data has length_unit {found!r}, the model of the checkpoint {expected!r}; a "
-                "restart needs the same."
-            )
-        targets = {}
-        for name, known in self.dataset_info.targets.items():
-            target = dataset_info.targets[name]
-            _check_same(target, known)
-            targets[name] = dataclasses.replace(
-                known, has_forces=target.has_forces, has_stress=target.has_stress
-            )
-        self.dataset_info = dataclasses.replace(self.dataset_info, targets=targets)
-        return self
+        return transferred(self, dataset_info)
 
     def export(self, dtype: torch.dtype = torch.float64) -> AtomisticModel:
         """The model as metatomic engines load it.
@@ -170,19 +205,54 @@ class GraphModel(torch.nn.Module, ABC):
         return AtomisticExport.of(self, dtype)
 
 
-def _check_same(found: Target, expected: Target) -> None:
-    """Refuse a target that is not what the model was trained for."""
-    for field in ("quantity", "unit", "sample_kind", "reduction", "num_properties"):
-        one, other = getattr(found, field), getattr(expected, field)
-        if not (_are_equal_units(one, other) if field == "unit" else one == other):
+@contextmanager
+def _of_file(path: Path) -> Iterator[None]:
+    """Within this context, mistakes are said of the file."""
+    try:
+        yield
+    except MetatrainError as error:
+        # a value that was found where another belongs may have several lines
+        raise MetatrainError(f"{path}: {' '.join(str(error).split())}") from error
+
+
+def _check_standardization(standardization: Standardization, info: DatasetInfo) -> None:
+    """Refuse baselines and scales that are not those of the targets."""
+    num_types = len(info.atomic_types)
+    for name, target in info.targets.items():
+        baseline = standardization.baselines.get(name)
+        scale = standardization.scales.get(name)
+        if (
+            not isinstance(baseline, Tensor)
+            or not isinstance(scale, Tensor)
+            or baseline.shape != (num_types, target.num_values)
+            or scale.shape not in ((1, target.num_values), (num_types, target.num_values))
+            or standardization.atomic_types != info.atomic_types
+        ):
+            raise MetatrainError(f"is damaged: the baseline or scale of {name!r} does not fit it.")
+
+
+def _check_weights(weights: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    """Refuse weights that a model of these options does not have."""
+    for name, value in expected.items():
+        found = weights.get(name)
+        is_same = (
+            isinstance(found, Tensor)
+            and found.shape == value.shape
+            and found.is_floating_point() == value.is_floating_point()
+        )
+        if not is_same:
+            what = _described(found) if isinstance(found, Tensor) else "nothing"
             raise MetatrainError(
-                f"target {found.name!r} of the data has {field} {one!r}, that of the checkpoint's "
-                f"model {other!r}; a restart needs the same."
+                f"is damaged or of another architecture: for the weights {name!r} it has {what}, "
+                f"and the model {_described(value)}."
             )
+    unknown = sorted(weights.keys() - expected.keys())
+    if unknown:
+        raise MetatrainError(
+            f"is damaged or of another architecture: it has weights {unknown[0]!r}, and the model "
+            "none of that name."
+        )
 
 
-def _are_equal_units(one: str, other: str) -> bool:
-    """Whether two units are the same, however they are written."""
-    if one == other or not (one and other):
-        return one == other
-    return abs(conversion_factor(one, other, "unit") - 1.0) < 1e-12
+def _described(value: Tensor) -> str:
+    return f"{str(value.dtype).removeprefix('torch.')} of shape {tuple(value.shape)}"

@@ -5,6 +5,8 @@ import torch
 from metatrain.data.census import census
 from metatrain.data.columns import Columns
 from metatrain.data.reading import read_columns, targets_of
+from pair_model import labelled
+from tensor_model import DIPOLE
 
 
 def read(files, energy_source):
@@ -35,6 +37,15 @@ def test_labels_that_a_set_lacks_are_counted_as_none(files, energy_source):
     columns, targets = read(files, energy_source)
     text = census("test set", dataclasses.replace(columns, forces={}), targets, length_unit="A")
     assert "|forces|  0 of 10 systems" in text
+
+
+def test_tensors_are_counted_by_their_size():
+    columns = labelled(4, DIPOLE)
+    columns.values["mtt::dipole"][1:] = torch.nan
+    text = census("training set", columns, {"mtt::dipole": DIPOLE}, length_unit="A")
+    size = f"{columns.values['mtt::dipole'][0].norm() / 4:.6g}"
+    line = text.splitlines()[-1].split()
+    assert line == ["|mtt::dipole|", "1", "of", "4", "systems", size, "..", size, "e*A/atom"]
 
 
 def test_residuals_are_summed_up(files, energy_source):

@@ -10,6 +10,8 @@ from metatrain.data.dataset import Dataset
 from metatrain.data.reading import read_columns, targets_of
 from metatrain.data.source import DataSource, SystemsSource, TargetSource
 from metatrain.data.target import Target
+from pair_model import labelled
+from tensor_model import TENSORS
 
 
 def dataset_of(source, dtype=torch.float64, neighbor_lists=()):
@@ -42,6 +44,18 @@ def test_a_sample_holds_the_system_and_its_labels(crystals, files):
     strain = block.gradient("strain").values.reshape(3, 3)
     stress = torch.tensor(atoms.get_stress(voigt=False) * atoms.get_volume())
     torch.testing.assert_close(strain, stress, rtol=1e-12, atol=0.0)
+
+
+@pytest.mark.parametrize("target", TENSORS)
+def test_labels_of_tensors_have_their_components(target):
+    columns = labelled(3, target)
+    sample = Dataset(columns, {target.name: target}, torch.float64)[1]
+    found = sample[target.name]
+    assert [block.values.shape[1:] for block in found.blocks()] == [
+        block.values.shape[1:] for block in target.layout.blocks()
+    ]
+    rows = slice(4, 8) if target.is_per_atom else slice(1, 2)
+    assert torch.equal(target.flat_values(found), columns.values[target.name][rows])
 
 
 def test_samples_have_the_dtype_asked_for(files, energy_source):

@@ -42,9 +42,16 @@ def assert_unchanged(path, tmp_path):
     assert_same(read(path), read(tmp_path / "copy.xyz"))
 
 
-@pytest.mark.parametrize("name", ["3bpa", "isolated_atoms", "mptrj", "carbon", "aluminium"])
+@pytest.mark.parametrize("name", ["3bpa", "isolated_atoms", "mptrj", "carbon", "aluminium", "h2co"])
 def test_published_files_come_back_unchanged(files, tmp_path, name):
     assert_unchanged(files / f"{name}.xyz", tmp_path)
+
+
+def test_colons_in_names_of_values_per_atom_become_readable(write_file, tmp_path):
+    frames = read(write_file("1\nProperties=species:S:1:pos:R:3:x:R:2\nH 0 0 0 1 2\n"))
+    atom_data = {"mtt::x": frames.atom_data["x"]}
+    write(tmp_path / "copy.xyz", [dataclasses.replace(frames, atom_data=atom_data)])
+    assert ase.io.read(tmp_path / "copy.xyz").arrays["mtt__x"].tolist() == [[1.0, 2.0]]
 
 
 def test_a_slab_keeps_its_zero_cell_vector(write_file, tmp_path):

@@ -227,6 +227,56 @@ def test_targets_per_atom_and_with_several_properties(write_file):
     assert per_system.values["mtt::x"].tolist() == [[1.0, 2.0, 3.0]]
 
 
+def test_vectors_are_read_per_system_and_per_atom(write_file):
+    text = '2\nProperties=species:S:1:pos:R:3:x:R:3 d="1 2 3 4 5 6"\nH 0 0 0 1 2 3\nH 0 0 1 4 5 6\n'
+    path = write_file(text)
+    per_atom = read_columns(scalar_source(path, sample_kind="atom", rank=1))
+    assert per_atom.values["mtt::x"].tolist() == [[1, 2, 3], [4, 5, 6]]
+    two = read_columns(scalar_source(path, key="d", rank=1, num_subtargets=2))
+    assert two.values["mtt::x"].tolist() == [[1, 2, 3, 4, 5, 6]]
+
+
+@pytest.mark.parametrize(
+    "entry", ['"1 2 3 4 5 6"', '"1 6 5 6 2 4 5 4 3"', '"_JSON [[1, 6, 5], [6, 2, 4], [5, 4, 3]]"']
+)
+def test_a_tensor_of_rank_two_may_be_a_matrix_nine_numbers_or_six(write_file, entry):
+    path = write_file(HYDROGEN.format(f"x={entry}"))
+    found = read_columns(scalar_source(path, rank=2)).values["mtt::x"]
+    assert found.reshape(3, 3).tolist() == VOIGT
+
+
+def test_matrices_per_atom_are_read_row_by_row(write_file):
+    numbers = " ".join(map(str, range(9)))
+    path = write_file(f"1\nProperties=species:S:1:pos:R:3:x:R:9\nH 0 0 0 {numbers}\n")
+    found = read_columns(scalar_source(path, sample_kind="atom", rank=2)).values["mtt::x"]
+    assert found.tolist() == [list(range(9))]
+    path = write_file("1\nProperties=species:S:1:pos:R:3:x:R:6\nH 0 0 0 1 2 3 4 5 6\n")
+    found = read_columns(scalar_source(path, sample_kind="atom", rank=2)).values["mtt::x"]
+    assert found.reshape(3, 3).tolist() == VOIGT
+
+
+def test_spherical_tensors_are_read_as_numbers_in_the_order_of_their_blocks(write_file):
+    path = write_file('1\nx="1 2 3 4"\nH 0 0 0\n1\n\nH 0 0 0\n')
+    found = read_columns(scalar_source(path, irreps=((0, 1), (1, 1)))).values["mtt::x"]
+    assert found[0].tolist() == [1, 2, 3, 4]
+    assert found[1].isnan().all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ({"rank": 1}, "expected 3 numbers per system"),
+        ({"rank": 2}, "expected a 3x3 matrix, nine numbers, or six (xx yy zz yz xz xy) per"),
+        ({"rank": 2, "num_subtargets": 2}, "expected 18 numbers per system"),
+        ({"irreps": ((2, 1), (1, -1))}, "expected 8 numbers per system"),
+    ],
+)
+def test_a_tensor_with_the_wrong_number_of_components_is_refused(write_file, kind, expected):
+    message = message_of(scalar_source(write_file('1\nx="1 2 3 4"\nH 0 0 0\n'), **kind))
+    assert "system 0: 'x' is of shape 4; " in message
+    assert expected in message
+
+
 def test_the_wrong_sample_kind_is_pointed_out(write_file):
     path = write_file("1\nProperties=species:S:1:pos:R:3:x:R:1\nH 0 0 0 1\n")
     assert "say 'sample_kind: atom'" in message_of(scalar_source(path))

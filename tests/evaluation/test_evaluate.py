@@ -9,10 +9,14 @@ import torch
 from torch.testing import assert_close
 
 from metatrain.data.frames import Column, Frames
+from metatrain.data.reading import read_columns
+from metatrain.data.source import DataSource, SystemsSource, TargetSource
 from metatrain.data.target import Target
+from metatrain.data.writers.extxyz import ExtxyzWriter
 from metatrain.evaluation import Evaluation, Predictor, errors_of
 from metatrain.metrics import ErrorSums
 from pair_model import CPU, ENERGY, labelled, new_model
+from tensor_model import TENSORS, TensorModel
 
 CHARGE = Target("mtt::charge", "charge", "e", "atom", num_properties=2)
 TARGETS = {"energy": ENERGY, "mtt::charge": CHARGE}
@@ -57,6 +61,35 @@ def test_predictions_stand_beside_what_the_file_had(predictor):
     assert found.system_data["reference_energy"] is frames.system_results["energy"]
     assert found.atom_data["reference_forces"] is frames.atom_results["forces"]
     assert found.atom_data["mtt::charge"].values.shape == (16, 2)
+
+
+def test_tensors_are_written_as_the_numbers_that_are_read(tmp_path):
+    targets = {target.name: target for target in TENSORS}
+    model = new_model(*TENSORS, model_class=TensorModel).export()
+    predictor = Predictor(model, targets, length_unit="angstrom", device=CPU, batch_size=4)
+    frames, columns = chunk()
+    (found,) = Evaluation(predictor).stream([(frames, columns)])
+    with ExtxyzWriter().open(tmp_path / "found.xyz") as file:
+        file.write(found)
+    source = DataSource(
+        "",
+        SystemsSource(str(tmp_path / "found.xyz"), None, "angstrom"),
+        {
+            name: TargetSource(
+                str(tmp_path / "found.xyz"),
+                None,
+                name.replace(":", "_") if target.is_per_atom else name,
+                sample_kind=target.sample_kind,
+                num_subtargets=target.num_properties,
+                rank=target.rank,
+                irreps=target.irreps,
+            )
+            for name, target in targets.items()
+        },
+    )
+    again = read_columns(source)
+    for name, values in predictor(columns).values.items():
+        assert torch.equal(again.values[name], values)
 
 
 def test_systems_that_are_no_bulk_have_no_stress(predictor):

@@ -9,10 +9,12 @@ from metatomic_ase import MetatomicCalculator
 from torch.testing import assert_close
 
 from metatrain.data.target import Target
+from metatrain.errors import MetatrainError
 from metatrain.evaluation import Predictor
 from metatrain.standardize import Standardization
 from metatrain.testing import systems
 from pair_model import CPU, ENERGY, PairModel, new_model
+from tensor_model import DIPOLE, MOMENTS, TensorModel
 
 CHARGE = Target("mtt::charge", "charge", "e", "atom", num_properties=2)
 
@@ -37,7 +39,7 @@ def exported(tmp_path_factory):
         [1, 6, 8],
         {"energy": torch.tensor([[-13.6], [-1029.5], [-2041.8]]).double()}
         | {"mtt::charge": torch.zeros(3, 2).double()},
-        {"energy": torch.tensor([1.5]).double(), "mtt::charge": torch.ones(2).double()},
+        {"energy": torch.tensor([[1.5]]).double(), "mtt::charge": torch.ones(1, 2).double()},
     )
     path = tmp_path_factory.mktemp("exported") / "model.pt"
     exported = model.export()
@@ -97,6 +99,32 @@ def test_targets_per_atom_have_a_row_per_atom(exported):
     num_atoms = sum(map(len, systems.everything()))
     assert found.values["mtt::charge"].shape == (num_atoms, 2)
     assert found.forces == found.stress == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted", "message"),
+    [
+        (
+            DIPOLE,
+            dataclasses.replace(DIPOLE, rank=0),
+            "gives 3 numbers per system in 1 blocks, expected 1 in",
+        ),
+        (
+            MOMENTS,
+            dataclasses.replace(MOMENTS, irreps=()),
+            "gives 20 numbers per system in 4 blocks, expected",
+        ),
+        (
+            MOMENTS,
+            dataclasses.replace(MOMENTS, irreps=((0, 1),)),
+            "expected 2 in 1; correct 'type' and",
+        ),
+    ],
+)
+def test_outputs_of_another_type_are_refused(given, wanted, message):
+    predictor = predictor_of(new_model(given, model_class=TensorModel).export(), wanted)
+    with pytest.raises(MetatrainError, match=message):
+        predictor(systems.columns_of([systems.molecule()]))
 
 
 def test_predicting_leaves_the_columns_as_they_were(exported):

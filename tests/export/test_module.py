@@ -44,8 +44,8 @@ def standardized(model, baseline, scale=1.0):
     rows = torch.tensor([[1.0], [2.0], [3.0]], dtype=torch.float64)
     model.standardization = Standardization(
         [1, 6, 8],
-        {t.name: baseline * rows.repeat(1, t.num_properties) for t in targets},
-        {t.name: torch.full((t.num_properties,), scale, dtype=torch.float64) for t in targets},
+        {t.name: baseline * rows.repeat(1, t.num_values) for t in targets},
+        {t.name: torch.full((1, t.num_values), scale, dtype=torch.float64) for t in targets},
     )
     return model
 

@@ -1,8 +1,13 @@
+import functools
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
+from omegaconf import OmegaConf
 
+from metatrain import plugins
 from metatrain.options import Options, parse
+from metatrain.options.json_schema import file_schema
 
 ENTRY_POINTS = """\
 [metatrain.architectures]
@@ -32,11 +37,25 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def read(folder: Path):
-    """Options from the text of a file."""
+def schema(folder):
+    """The JSON schema of options files for the toy architecture."""
+    return _schema()
+
+
+@functools.cache
+def _schema() -> Draft202012Validator:
+    return Draft202012Validator(file_schema([plugins.load_architecture("toy", "tests")]))
+
+
+@pytest.fixture
+def read(folder: Path, schema):
+    """Options from the text of a file; an editor would take it, too."""
 
     def read_text(text: str, *overrides: str) -> Options:
         (folder / "options.yaml").write_text(text)
-        return parse("options.yaml", list(overrides))
+        options = parse("options.yaml", list(overrides))
+        if not overrides:
+            schema.validate(OmegaConf.to_container(OmegaConf.create(text)))
+        return options
 
     return read_text

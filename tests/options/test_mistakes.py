@@ -197,11 +197,7 @@ def test_a_mistake_in_a_data_set_is_explained(read, training_set, message):
         ),
         ("{forces: {kee: f}}", "energy.forces.kee: unknown option; did you mean 'key'?"),
         ("{forces: {read_from: f.xyz}}", "energy.forces.read_from: found no file 'f.xyz'"),
-        ("{type: {cartesian: {rank: 1}}}", "energy.type: this version trains scalar targets only"),
-        (
-            "{type: {spherical: {irreps: []}}}",
-            "energy.type: this version trains scalar targets only",
-        ),
+        ("{type: {cartesian: {rank: 1}}}", "energy.type: an energy is a scalar; use 'scalar'"),
         ("{type: vector}", "energy.type: found 'vector', expected 'scalar'"),
         (
             "{per_atom: true, sample_kind: system}",
@@ -212,7 +208,7 @@ def test_a_mistake_in_a_data_set_is_explained(read, training_set, message):
             "energy.sample_kind: targets per pair of atoms are not available",
         ),
         ("{sample_kind: atoms}", "energy.sample_kind: found 'atoms', expected one of"),
-        ("{sample_kind: atom, forces: on}", "energy.forces: only a single sum over the atoms"),
+        ("{sample_kind: atom, forces: on}", "energy.forces: only a single scalar that is a sum"),
         ("{sample_kind: atom, reduction: sum}", "energy.reduction: a target with a value per atom"),
         ("{num_subtargets: 0}", "energy.num_subtargets: found 0, expected at least 1"),
         ("{reduction: mean}", "energy.reduction: an energy is the sum over the atoms"),
@@ -223,6 +219,30 @@ def test_a_mistake_in_a_target_is_explained(read, energy, message):
     text = GOOD.replace("{unit: eV}", energy)
     found = message_of(read, text)
     assert found.startswith("options.yaml, line 11: training_set.targets.")
+    assert message in found
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("vector", "type: found 'vector', expected 'scalar', {cartesian: {rank: 1}}, or"),
+        ("{}", "type: found {}, expected 'scalar', {cartesian"),
+        ("{cartesian: }", "type.cartesian: 'rank' is missing"),
+        ("{cartesian: {rank: 0}}", "type.cartesian.rank: found 0, expected at least 1"),
+        ("{spherical: {irreps: []}}", "type.spherical.irreps: found [], expected a list such as"),
+        ("{spherical: {irreps: {1: []}}}", "type.spherical.irreps: found {1: []}, expected a list"),
+        ("{spherical: {irreps: [{o3_lambda: -1, o3_sigma: 1}]}}", "irreps[0].o3_lambda: found -1"),
+        ("{spherical: {irreps: [{o3_lambda: 1, o3_sigma: 0}]}}", "irreps[0].o3_sigma: found 0"),
+        ("{spherical: {irreps: [{o3_lambda: 1}]}}", "irreps[0]: 'o3_sigma' is missing"),
+        ("{spherical: {irreps: [{o3_lambda: 1, o3_sigma: 1, num: 2}]}}", "irreps[0]: the irreps of"),
+        ("{spherical: {irreps: [{o3_lambda: 1, o3_sigma: 1}, {o3_lambda: 1, o3_sigma: 1}]}}", "irreps[1]: the irreps of a target are there once"),
+        ("{spherical: {irreps: [{o3_lambda: 1, o3_sigma: 1}], product: coupled}}", "product: products of irreps are not available"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_the_type_of_a_target_is_explained(read, kind, message):
+    target = f"mtt::moment: {{reduction: sum, type: {kind}}}"
+    found = message_of(read, GOOD.replace("energy: {unit: eV}", target))
+    assert "line 11: training_set.targets.mtt::moment.type" in found
     assert message in found
 
 

@@ -128,6 +128,10 @@ training_set:
     energy: {key: 1e5, description: "a \\\\${b}: c"}
     mtt::gap: {reduction: mean, key: "yes"}
     mtt::charge: {per_atom: true, num_subtargets: 3, description: "1.5"}
+    mtt::dipole: {reduction: sum, type: {cartesian: {rank: 1}}}
+    mtt::moments:
+      reduction: mean
+      type: {spherical: {irreps: [{o3_lambda: 0, o3_sigma: 1}, {o3_lambda: 2, o3_sigma: -1}]}}
 validation_set: {indices: [0]}
 """,
     ],

@@ -44,6 +44,8 @@ class Model:
     __supported_devices__ = ("cpu",)
     __supported_dtypes__ = (torch.float64,)
 
+    def __init__(self, model_hypers, dataset_info): ...
+
     @classmethod
     def load_checkpoint(cls, path): ...
 
@@ -54,6 +56,8 @@ class Model:
 
 class Trainer:
     Hypers = TrainHypers
+
+    def __init__(self, train_hypers): ...
 
     @classmethod
     def complete_hypers(cls, hypers, targets):

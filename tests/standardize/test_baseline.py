@@ -9,6 +9,7 @@ from metatrain.data.target import Target
 from metatrain.errors import MetatrainError
 from metatrain.standardize import fit_baseline, residuals_per_atom
 from metatrain.testing import systems
+from tensor_model import DIPOLE, MOMENTS
 
 ENERGY = Target("energy", "energy", "eV")
 GAP = Target("mtt::gap", unit="eV", reduction="mean")
@@ -58,6 +59,20 @@ def test_a_target_per_atom_gets_the_mean_of_each_element():
     columns = columns_of("H2O", "CO2", "CH4")
     expected = torch.cat([references(), -references()], dim=1)
     assert_close(fit_baseline(columns, CHARGE, TYPES), expected, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("given", ["least_squares", "isolated_atoms", 2.0, {1: 2.0}])
+def test_what_turns_with_the_system_has_no_baseline(given):
+    columns = columns_of("H", "C", "O", "H2O", "CO2", "CH4")
+    labels = torch.arange(6 * 20.0, dtype=torch.float64).reshape(6, 20)
+    columns.values["mtt::moments"], columns.values["mtt::dipole"] = labels, labels[:, :3]
+    found = fit_baseline(columns, MOMENTS, TYPES, given)
+    assert (found[:, :2] != 0).any()
+    assert (found[:, 2:] == 0).all()
+    assert (fit_baseline(columns, DIPOLE, TYPES, given) == 0).all()
+    invariant = Target("mtt::moments", num_properties=2)
+    columns.values["mtt::moments"] = labels[:, :2]
+    assert torch.equal(found[:, :2], fit_baseline(columns, invariant, TYPES, given))
 
 
 def test_systems_without_a_label_are_left_out():

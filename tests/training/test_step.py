@@ -13,7 +13,7 @@ from metatrain.standardize import Standardization
 from metatrain.testing import systems
 from metatrain.training.labels import standardized_labels
 from metatrain.training.step import Objective, predict
-from pair_model import ENERGY, PairModel, batch_of, labelled, new_model
+from pair_model import ENERGY, PairModel, batch_of, info_of, labelled, new_model
 
 CHARGE = Target("mtt::charge", "charge", "e", "atom", num_properties=2)
 GAP = Target("mtt::gap", unit="eV", reduction="mean")
@@ -43,8 +43,8 @@ def energies(model, *frames):
 
 def objective_of(*targets, loss="mse", per_structure=()):
     named = {target.name: target for target in targets}
-    scales = {t.name: torch.ones(t.num_properties, dtype=torch.float64) for t in targets}
-    return Objective(named, expand(loss, named), scales, frozenset(per_structure))
+    standardization = Standardization.identity(info_of(*targets))
+    return Objective(named, expand(loss, named), standardization, frozenset(per_structure))
 
 
 def as_learned(columns, *targets, scale=1.0):
@@ -52,8 +52,8 @@ def as_learned(columns, *targets, scale=1.0):
     named = {target.name: target for target in targets}
     standardization = Standardization(
         [1, 6, 8],
-        {t.name: torch.zeros(3, t.num_properties, dtype=torch.float64) for t in targets},
-        {t.name: torch.full((t.num_properties,), scale, dtype=torch.float64) for t in targets},
+        {t.name: torch.zeros(3, t.num_values, dtype=torch.float64) for t in targets},
+        {t.name: torch.full((1, t.num_values), scale, dtype=torch.float64) for t in targets},
     )
     return standardized_labels(columns, named, standardization)
 
@@ -140,7 +140,7 @@ def test_errors_are_those_of_the_labels_in_their_own_units():
     model, columns = new_model(), labelled(4)
     batch = batch_of(as_learned(columns, ENERGY, scale=3.0))
     objective = objective_of(ENERGY)
-    objective.scales["energy"] = torch.tensor([3.0]).double()
+    objective.standardization.scales["energy"].fill_(3.0)
     predictions = predict(model, batch.graph, {"energy": ENERGY}, is_training=False)
     errors = ErrorSums()
     objective.add_errors(errors, predictions, batch)

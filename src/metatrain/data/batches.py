@@ -16,7 +16,7 @@ class Batch(NamedTuple):
     """Some systems as a graph, and their labels.
 
     :param graph: the systems
-    :param values: by target, (S, P), or (N, P) for a target per atom
+    :param values: by target, (S, V), or (N, V) for a target per atom
     :param forces: by target, (N, 3)
     :param stress: by target, (S, 3, 3)
     """
@@ -58,6 +58,7 @@ class BatchColumns:
             system=columns.system_of_atom.to(device),
             positions=columns.positions.to(device, dtype),
             cells=columns.cells.to(device, dtype),
+            shifts=pairs.shifts.to(device),
         )
         self._per_atom = frozenset(filter(columns.is_per_atom, columns.values))
         self._values = cast(columns.values)
@@ -92,6 +93,7 @@ class BatchColumns:
             system=self._graph.system[atoms] - begin,
             positions=self._graph.positions[atoms],
             cells=self._graph.cells[systems],
+            shifts=self._graph.shifts[pairs],
         )
         return Batch(
             graph,
@@ -118,6 +120,7 @@ class BatchColumns:
             system=segment_of_row(atom_offsets).to(self._device),
             positions=self._graph.positions.index_select(0, atoms),
             cells=self._graph.cells.index_select(0, rows),
+            shifts=self._graph.shifts.index_select(0, pairs),
         )
         return Batch(
             graph,

@@ -60,7 +60,10 @@ def _rows_of_target(
     values = columns.values.get(target.name)
     if values is not None and target.is_extensive:
         values = values / columns.num_atoms.unsqueeze(1)
-    rows = [_row(target.name, columns, values, _per_atom_unit(target))]
+    label = target.name
+    if values is not None and not target.is_scalar:
+        label, values = f"|{label}|", _sizes(values, target)
+    rows = [_row(label, columns, values, _per_atom_unit(target))]
     if target.has_forces:
         forces = columns.forces.get(target.name)
         size = None if forces is None else forces.norm(dim=1)
@@ -70,6 +73,17 @@ def _rows_of_target(
         unit = stress_unit(target.unit, length_unit) if target.unit and length_unit else ""
         rows.append(_row(f"{target.name} stress", columns, columns.stress.get(target.name), unit))
     return rows
+
+
+def _sizes(values: Tensor, target: Target) -> Tensor:
+    """The norm of each tensor: unlike its components it does not turn with the system.
+
+    :param values: (S, V), or (N, V) for a target per atom
+    :return: (S, P) or (N, P) for each block, side by side
+    """
+    shape = (len(values), -1, target.num_properties)
+    blocks = [values[:, block.columns].reshape(shape).norm(dim=1) for block in target.blocks]
+    return torch.cat(blocks, dim=1)
 
 
 def _per_atom_unit(target: Target) -> str:

@@ -62,7 +62,7 @@ class Columns:
     :param positions: (N, 3) [length]
     :param cells: (S, 3, 3), rows are the cell vectors, zero where not periodic [length]
     :param pbc: (S, 3) periodic directions
-    :param values: by target, (S, P), or (N, P) for a target per atom
+    :param values: by target, (S, V), or (N, V) for a target per atom
     :param forces: by target, (N, 3), −dE/dr
     :param stress: by target, (S, 3, 3), (dE/dstrain)/volume
     :param origin: where the systems come from
@@ -147,7 +147,7 @@ class Columns:
         num_systems, num_atoms = len(self), len(self.types)
         values = {
             target.name: missing.expand(
-                num_atoms if target.is_per_atom else num_systems, target.num_properties
+                num_atoms if target.is_per_atom else num_systems, target.num_values
             )
             for target in targets.values()
         }

@@ -107,24 +107,19 @@ class Dataset(torch.utils.data.Dataset[Any]):
         )
 
     def _labels(self, target: Target, index: int) -> TensorMap:
-        layout = target.layout
         atoms = _segment(self.columns.offsets, index)
         if target.is_per_atom:
             values, samples = self._label(self.columns.values, target, atoms), _atoms(index, atoms)
         else:
             values = self._label(self.columns.values, target, slice(index, index + 1))
             samples = torch.tensor([[index]])
-        block = TensorBlock(
-            values=values,
-            samples=Labels(layout.sample_names, samples),
-            components=[],
-            properties=layout.block().properties,
-        )
-        if target.has_forces:
-            block.add_gradient("positions", self._position_gradient(target, index, block))
-        if target.has_stress:
-            block.add_gradient("strain", self._strain_gradient(target, index, block))
-        return TensorMap(layout.keys, [block])
+        blocks = target.tensor_blocks(values, Labels(target.sample_names, samples))
+        for block in blocks:
+            if target.has_forces:
+                block.add_gradient("positions", self._position_gradient(target, index, block))
+            if target.has_stress:
+                block.add_gradient("strain", self._strain_gradient(target, index, block))
+        return TensorMap(target.keys, blocks)
 
     def _label(self, labels: dict[str, Tensor], target: Target, rows: slice) -> Tensor:
         return labels[target.name][rows].to(self.dtype)

@@ -1,6 +1,6 @@
 """From what a file holds under a key to the numbers of a label."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,53 +34,63 @@ class Chunk:
         return f"{self.path}, system {self.numbers[system]}"
 
 
-def system_label(chunk: Chunk, key: str, num_properties: int) -> Tensor | None:
-    """(S, P) values per system, NaN where a system lacks the key; ``None`` if all do."""
-    frames = chunk.frames
-    column = _find(frames.system_data.get(key), frames.system_results.get(key), _one_each(frames))
-    if column is None:
-        return None
-    systems = np.flatnonzero(column.is_present)
-    expected = f"{_count(num_properties)} per system"
-    rows = _Rows(chunk, key, column.values[systems], systems, expected, num_properties)
-    return _spread(_numbers(rows), systems, len(frames))
+@dataclass(frozen=True)
+class Width:
+    """How many numbers there are for each system or atom.
+
+    :param number: after those of a symmetric matrix are completed
+    :param is_matrix: a 3x3 matrix, of which six numbers may stand for nine
+    """
+
+    number: int
+    is_matrix: bool = False
+
+    @property
+    def expected(self) -> str:
+        """What is expected of a file, for messages."""
+        if self.is_matrix:
+            return "a 3x3 matrix, nine numbers, or six (xx yy zz yz xz xy)"
+        return f"{self.number} number{'s' * (self.number != 1)}"
 
 
-def atom_label(chunk: Chunk, key: str, num_properties: int) -> Tensor | None:
-    """(N, P) values per atom, NaN where a system lacks the key; ``None`` if all do."""
-    frames = chunk.frames
-    column = _find(frames.atom_data.get(key), frames.atom_results.get(key), frames.num_atoms)
-    if column is None:
-        return None
-    atoms = np.flatnonzero(np.repeat(column.is_present, frames.num_atoms))
-    systems = np.repeat(np.arange(len(frames)), frames.num_atoms)[atoms]
-    expected = f"{_count(num_properties)} per atom"
-    rows = _Rows(chunk, key, column.values[atoms], systems, expected, num_properties)
-    return _spread(_numbers(rows), atoms, len(frames.types))
+MATRIX = Width(9, is_matrix=True)
 
 
-def matrix_label(chunk: Chunk, key: str) -> Tensor | None:
-    """(S, 3, 3) from 3x3, nine or six numbers per system; NaN and ``None`` as above.
+def system_label(chunk: Chunk, key: str, width: Width) -> Tensor | None:
+    """(S, V) values per system, NaN where a system lacks the key; ``None`` if all do.
 
-    Nine numbers in one row are read row by row, six in ASE's order. A matrix that is not
-    symmetric stays as it is.
+    Numbers are read row by row, whatever their shape; a symmetric matrix may be six numbers
+    in ASE's order. A matrix that is not symmetric stays as it is.
     """
     frames = chunk.frames
     column = _find(frames.system_data.get(key), frames.system_results.get(key), _one_each(frames))
     if column is None:
         return None
     systems = np.flatnonzero(column.is_present)
-    expected = "a 3x3 matrix, nine numbers, or six (xx yy zz yz xz xy)"
-    rows = _Rows(chunk, key, _as_nine(column.values[systems]), systems, expected, 9)
-    return _spread(_numbers(rows), systems, len(frames)).reshape(-1, 3, 3)
+    rows = _Rows(chunk, key, column.values[systems], systems, "system", width)
+    return _spread(_numbers(rows), systems, len(frames))
+
+
+def atom_label(chunk: Chunk, key: str, width: Width) -> Tensor | None:
+    """(N, V) values per atom, NaN where a system lacks the key; ``None`` if all do."""
+    frames = chunk.frames
+    column = _find(frames.atom_data.get(key), frames.atom_results.get(key), frames.num_atoms)
+    if column is None:
+        return None
+    atoms = np.flatnonzero(np.repeat(column.is_present, frames.num_atoms))
+    systems = np.repeat(np.arange(len(frames)), frames.num_atoms)[atoms]
+    rows = _Rows(chunk, key, column.values[atoms], systems, "atom", width)
+    return _spread(_numbers(rows), atoms, len(frames.types))
+
+
+def matrix_label(chunk: Chunk, key: str) -> Tensor | None:
+    """(S, 3, 3) from 3x3, nine or six numbers per system; NaN and ``None`` as above."""
+    label = system_label(chunk, key, MATRIX)
+    return None if label is None else label.reshape(-1, 3, 3)
 
 
 def _one_each(frames: Frames) -> NDArray[np.int64]:
     return np.ones(len(frames), dtype=np.int64)
-
-
-def _count(number: int) -> str:
-    return f"{number} number{'s' * (number != 1)}"
 
 
 def _as_nine(values: NDArray[Any]) -> NDArray[Any]:
@@ -108,27 +118,30 @@ def _find(data: Column | None, results: Column | None, counts: NDArray[np.int64]
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows that should each be ``width`` numbers, and what to say if they are not."""
+    """Rows of numbers, and what to say if there are not as many as expected."""
 
     chunk: Chunk
     key: str
     values: NDArray[Any]
     systems: NDArray[np.int64]
-    expected: str
-    width: int
+    per: str
+    width: Width
 
     def mistake(self, row: int, found: str) -> MetatrainError:
         where = self.chunk.where(int(self.systems[row]))
-        return MetatrainError(f"{where}: {self.key!r} is {found}; expected {self.expected}.")
+        expected = f"{self.width.expected} per {self.per}"
+        return MetatrainError(f"{where}: {self.key!r} is {found}; expected {expected}.")
 
 
 def _numbers(rows: _Rows) -> NDArray[np.float64]:
-    """The rows as (R, P) numbers, all finite or NaN."""
+    """The rows as (R, V) numbers, all finite or NaN."""
+    if rows.width.is_matrix:
+        rows = replace(rows, values=_as_nine(rows.values))
     if rows.values.dtype.kind in NUMBER_KINDS:
         values = rows.values
-        if values[:1].size != rows.width:
+        if values[:1].size != rows.width.number:
             raise rows.mistake(0, _shape(values[0]))
-        numbers = values.reshape(len(values), rows.width).astype(np.float64)
+        numbers = values.reshape(len(values), rows.width.number).astype(np.float64)
     else:
         numbers = np.stack([_row(rows, index) for index in range(len(rows.values))])
     infinite = np.flatnonzero(np.isinf(numbers).any(axis=1))
@@ -147,7 +160,7 @@ def _row(rows: _Rows, index: int) -> NDArray[np.float64]:
         numbers = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
         raise rows.mistake(index, f"no number ({str(value)[:40]!r})") from None
-    if numbers.size != rows.width:
+    if numbers.size != rows.width.number:
         raise rows.mistake(index, _shape(numbers))
     return numbers.ravel()
 

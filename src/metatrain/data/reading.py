@@ -12,13 +12,14 @@ from metatrain.data import labels
 from metatrain.data.columns import Columns, Origin
 from metatrain.data.files import Keys, files_of, gradients_of, read_in_step
 from metatrain.data.frames import Frames
-from metatrain.data.labels import Chunk
+from metatrain.data.labels import Chunk, Width
 from metatrain.data.segments import offsets_of
 from metatrain.data.source import DataSource, GradientSource, TargetSource
 from metatrain.data.target import Target
 from metatrain.errors import MetatrainError, did_you_mean
 from metatrain.units import conversion_factor
 
+MATRIX_RANK = 2
 # Cell vectors whose volume is a smaller part of the product of their lengths lie in a plane.
 LEAST_RELATIVE_VOLUME = 1e-6
 
@@ -243,10 +244,10 @@ def _add_labels(
     factor = factors.targets[name]
     place = f"targets.{name}"
     read_values = labels.atom_label if target.sample_kind == "atom" else labels.system_label
-    values = read_values(chunks[place], target.key, target.num_subtargets)
+    values = read_values(chunks[place], target.key, _width_of(name, target))
     _put(columns.values, name, values, factor)
     if target.forces is not None:
-        forces = labels.atom_label(chunks[f"{place}.forces"], target.forces.key, 3)
+        forces = labels.atom_label(chunks[f"{place}.forces"], target.forces.key, Width(3))
         _put(columns.forces, name, forces, factor / factors.length)
     is_bulk = columns.pbc.all(dim=1).reshape(-1, 1, 1)
     if target.stress is not None:
@@ -261,6 +262,14 @@ def _add_labels(
             volumes = columns.volumes.reshape(-1, 1, 1)
             virial = torch.where(is_bulk, -virial / volumes, torch.nan)
         _put(columns.stress, name, virial, factor)
+
+
+def _width_of(name: str, entry: TargetSource) -> Width:
+    """How many numbers a file must have for each system or atom."""
+    # of several matrices it would not be clear which of the numbers belong to which
+    if entry.rank == MATRIX_RANK and entry.num_subtargets == 1:
+        return labels.MATRIX
+    return Width(_target_of(name, entry, ()).num_values)
 
 
 def _put(labels_by_name: dict[str, Tensor], name: str, label: Tensor | None, factor: float) -> None:
@@ -341,7 +350,7 @@ def targets_of(sources: Sequence[DataSource], columns: Sequence[Columns]) -> dic
             if replace(target, unit=first.unit, description=first.description) != first:
                 raise MetatrainError(
                     f"{place}: is another kind of target than {first_place[name]}; quantity, "
-                    "sample_kind, reduction and num_subtargets must agree."
+                    "sample_kind, reduction, type and num_subtargets must agree."
                 )
             first_place.setdefault(name, place)
     return targets
@@ -355,6 +364,8 @@ def _target_of(name: str, entry: TargetSource, columns: Sequence[Columns]) -> Ta
         sample_kind=entry.sample_kind,
         reduction=entry.reduction,
         num_properties=entry.num_subtargets,
+        rank=entry.rank,
+        irreps=entry.irreps,
         has_forces=any(_has_labels(part.forces.get(name)) for part in columns),
         has_stress=any(_has_labels(part.stress.get(name)) for part in columns),
         description=entry.description,

@@ -47,6 +47,8 @@ class TargetSource:
     sample_kind: Literal["system", "atom"] = "system"
     reduction: Literal["sum", "mean"] = "sum"
     num_subtargets: int = 1
+    rank: int = 0
+    irreps: tuple[tuple[int, int], ...] = ()
     description: str = ""
     forces: GradientSource | None = None
     stress: GradientSource | None = None

@@ -19,12 +19,7 @@ def plugin_for(kind: str, path: str | Path, name: str | None, where: str) -> Any
     """
     if name is not None:
         return _made(kind, plugins.load(kind, name, where), name, where)
-    candidates = {known: plugins.load(kind, known, where) for known in plugins.installed(kind)}
-    claims = {
-        suffix: known
-        for known, plugin in candidates.items()
-        for suffix in getattr(plugin, "suffixes", ())
-    }
+    claims, broken = _claims(kind, where)
     file_name = Path(path).name
     fitting = [suffix for suffix in claims if file_name.endswith(suffix)]
     if not fitting:
@@ -32,10 +27,35 @@ def plugin_for(kind: str, path: str | Path, name: str | None, where: str) -> Any
         raise MetatrainError(
             f"{where}: none of the {kind} claims the suffix of {file_name!r}; known are "
             f"{', '.join(sorted(claims)) or 'none'}; rename the file{way_out}."
+            + "".join(f" (What {name!r} claims is not known: it {why}.)" for name, why in broken)
         )
     # "vasprun.xml" says more than ".xml"
-    known = claims[max(fitting, key=len)]
-    return _made(kind, candidates[known], known, where)
+    suffix = max(fitting, key=len)
+    if len(claims[suffix]) > 1:
+        way_out = "name one as 'reader'" if kind == "readers" else "choose another suffix"
+        raise MetatrainError(
+            f"{where}: several {kind} claim {suffix!r}: {', '.join(claims[suffix])}; {way_out}."
+        )
+    (known,) = claims[suffix]
+    return _made(kind, claims[suffix][known], known, where)
+
+
+def _claims(kind: str, where: str) -> tuple[dict[str, dict[str, Any]], list[tuple[str, str]]]:
+    """The plug-ins that claim each suffix, by name; and those that cannot be asked, with why.
+
+    A package that is broken takes nothing from those who use others.
+    """
+    claims: dict[str, dict[str, Any]] = {}
+    broken = []
+    for name in plugins.installed(kind):
+        try:
+            plugin = plugins.load(kind, name, where)
+        except plugins.BrokenPluginError as error:
+            broken.append((name, error.reason))
+            continue
+        for suffix in getattr(plugin, "suffixes", ()):
+            claims.setdefault(suffix, {})[name] = plugin
+    return claims, broken
 
 
 def _made(kind: str, plugin: Any, name: str, where: str) -> Any:

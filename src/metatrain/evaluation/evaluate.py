@@ -70,7 +70,10 @@ def prediction_key(target: str, gradient: str) -> str:
 def with_predictions(
     frames: Frames, predictions: Predictions, targets: dict[str, Target]
 ) -> Frames:
-    """Systems as read with predictions beside what the file had."""
+    """Systems as read with predictions beside what the file had.
+
+    A tensor is its flat values in the order in which labels are read.
+    """
     system: dict[str, Column] = {}
     atom: dict[str, Column] = {}
     for name, target in targets.items():

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from metatensor.torch import TensorMap
 from metatomic.torch import (
     AtomisticModel,
     ModelEvaluationOptions,
@@ -15,13 +16,14 @@ from torch import Tensor
 from metatrain.data.columns import Columns
 from metatrain.data.dataset import Dataset
 from metatrain.data.target import Target
+from metatrain.errors import MetatrainError
 
 
 @dataclass(frozen=True)
 class Predictions:
     """Predictions in float64 on the CPU, shaped like the labels of :class:`Columns`.
 
-    :param values: by target, (S, P), or (N, P) for a target per atom
+    :param values: by target, (S, V), or (N, V) for a target per atom
     :param forces: by target, (N, 3), −dE/dr
     :param stress: by target, (S, 3, 3), NaN unless periodic in three directions
     """
@@ -96,11 +98,11 @@ class Predictor:
 
         values, forces, stress = {}, {}, {}
         for name, target in self.targets.items():
-            block = outputs[name].block().values
-            values[name] = _plain(block)
+            flat = _flat(outputs[name], target)
+            values[name] = _plain(flat)
             if target.gradients:
                 # A value that nothing of the geometry enters has derivatives too: zero.
-                total = block.sum() + 0.0 * (positions.sum() + strain.sum())
+                total = flat.sum() + 0.0 * (positions.sum() + strain.sum())
                 by_position, by_strain = torch.autograd.grad(
                     total, [positions, strain], retain_graph=True
                 )
@@ -128,6 +130,20 @@ class Predictor:
                 system.add_neighbor_list(options, pairs)
             systems.append(system)
         return systems
+
+
+def _flat(output: TensorMap, target: Target) -> Tensor:
+    """(S, V), or (N, V) for a target per atom."""
+    blocks = output.blocks()
+    width = sum(block.values.shape[1:].numel() for block in blocks)
+    is_other = len(blocks) > 1 and output.keys.names != target.key_names
+    if is_other or width != target.num_values:
+        raise MetatrainError(
+            f"targets.{target.name}: the model gives {width} numbers per {target.sample_kind} in "
+            f"{len(blocks)} blocks, expected {target.num_values} in {len(target.blocks)}; correct "
+            "'type' and 'num_subtargets'."
+        )
+    return target.flat_values(output)
 
 
 def _plain(tensor: Tensor) -> Tensor:

@@ -64,8 +64,8 @@ def evaluate(
     :param case: ``types``, ``positions``, ``cell``, ``pbc``, ``candidates``
     :param output: its name
     :param dtype: precision of what the model gets
-    :return: ``value`` (P,); ``positions`` (N, 3) and ``strain`` (3, 3), derivatives of the
-        sum of the values
+    :return: ``value`` (V,) of all blocks; ``positions`` (N, 3) and ``strain`` (3, 3),
+        derivatives of the sum of the values
     """
     leaf = case["positions"].to(dtype).requires_grad_()
     strain = torch.eye(3, dtype=dtype, requires_grad=True)
@@ -73,12 +73,13 @@ def evaluate(
     for options in model.requested_neighbor_lists():
         attach_pairs(system, options, case["candidates"])
     request = ModelEvaluationOptions(outputs={output: ModelOutput(sample_kind="system")})
-    values = model([system], request, check_consistency=False)[output].block().values
+    blocks = model([system], request, check_consistency=False)[output].blocks()
+    values = torch.cat([block.values.reshape(-1) for block in blocks])
     # A value that nothing of the geometry enters has derivatives all the same: zero.
     total = values.sum() + 0.0 * (leaf.sum() + strain.sum())
     positions_gradient, strain_gradient = torch.autograd.grad(total, [leaf, strain])
     return {
-        "value": values.detach().reshape(-1),
+        "value": values.detach(),
         "positions": positions_gradient,
         "strain": strain_gradient,
     }

@@ -3,7 +3,7 @@
 import copy
 
 # TorchScript reads the annotations of forward, and knows typing's names only.
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
@@ -24,13 +24,26 @@ class TargetOutput(torch.nn.Module):
     """Turns what the network says of one target into the target's values.
 
     :param target: a :class:`metatrain.data.target.Target`
-    :param baseline: (T, P)
-    :param scale: (P,)
+    :param baseline: (T, V)
+    :param scale: (1, V), or (T, V)
     """
+
+    # TorchScript cannot tell the type of an empty list
+    component_names: List[List[str]]
+    component_ranges: List[List[Tuple[int, int]]]
 
     def __init__(self, target: Any, baseline: Tensor, scale: Tensor) -> None:
         super().__init__()
         self.property_name: str = target.property_name
+        self.num_properties: int = target.num_properties
+        self.key_names: List[str] = target.key_names
+        self.keys: List[List[int]] = [list(block.key) for block in target.blocks]
+        self.component_names = [[name for name, _ in block.components] for block in target.blocks]
+        # where the indices of each component begin and end
+        self.component_ranges = [
+            [(indices.start, indices.stop) for _, indices in block.components]
+            for block in target.blocks
+        ]
         self.is_mean: bool = not target.is_per_atom and not target.is_extensive
         self.baseline: Tensor
         self.scale: Tensor
@@ -40,18 +53,19 @@ class TargetOutput(torch.nn.Module):
     def forward(self, per_atom: Tensor, rows: Tensor) -> Tensor:
         """Values per atom.
 
-        :param per_atom: (N, P) from the network
+        :param per_atom: (N, V) from the network
         :param rows: (N,) row of the baseline for each atom
-        :return: (N, P) in the target's unit
+        :return: (N, V) in the target's unit
         """
-        return per_atom.to(self.baseline.dtype) * self.scale + self.baseline[rows]
+        scale = self.scale if len(self.scale) == 1 else self.scale[rows]
+        return per_atom.to(self.baseline.dtype) * scale + self.baseline[rows]
 
     def reduced(self, values: Tensor, system: Tensor, num_systems: int) -> Tensor:
         """Values per system from those per atom.
 
-        :param values: (N, P)
+        :param values: (N, V)
         :param system: (N,)
-        :return: (S, P), sums or means
+        :return: (S, V), sums or means
         """
         sums = torch.zeros((num_systems, values.shape[1]), dtype=values.dtype, device=values.device)
         sums = sums.index_add(0, system, values)
@@ -59,6 +73,38 @@ class TargetOutput(torch.nn.Module):
             counts = torch.bincount(system, minlength=num_systems)
             sums = sums / counts.clamp(min=1).to(values.dtype).unsqueeze(1)
         return sums
+
+    def tensor_map(self, values: Tensor, samples: Labels) -> TensorMap:
+        """The values with the components of the target.
+
+        :param values: (S, V), or (N, V) per atom
+        :param samples: what the rows belong to
+        """
+        device = values.device
+        properties = _labels(self.property_name, 0, self.num_properties, device)
+        blocks: List[TensorBlock] = []
+        first = 0
+        for index, ranges in enumerate(self.component_ranges):
+            shape = [len(values)]
+            components: List[Labels] = []
+            width = self.num_properties
+            for axis, (start, stop) in enumerate(ranges):
+                name = self.component_names[index][axis]
+                components.append(_labels(name, start, stop, device))
+                shape.append(stop - start)
+                width *= stop - start
+            shape.append(self.num_properties)
+            block = values[:, first : first + width].reshape(shape)
+            blocks.append(TensorBlock(block, samples, components, properties))
+            first += width
+        keys = torch.tensor(self.keys, dtype=torch.int32, device=device)
+        return TensorMap(Labels(self.key_names, keys), blocks)
+
+
+def _labels(name: str, start: int, stop: int, device: torch.device) -> Labels:
+    """The labels of one dimension; ``Labels.range`` cannot be saved in an export."""
+    indices = torch.arange(start, stop, dtype=torch.int32, device=device)
+    return Labels([name], indices.unsqueeze(1))
 
 
 class AtomisticExport(torch.nn.Module):
@@ -117,6 +163,7 @@ class AtomisticExport(torch.nn.Module):
             return results
         graph = self.graph(systems)
         per_atom = self.network(graph)
+        prior = self.network.prior(graph)
         rows = self.row_of_type[graph.types]
 
         device = graph.types.device
@@ -131,7 +178,10 @@ class AtomisticExport(torch.nn.Module):
         for index, target in enumerate(self.targets):
             name = self.names[index]
             if name in outputs:
-                values = target(per_atom[name], rows)[kept]
+                values = target(per_atom[name], rows)
+                if name in prior:
+                    values = values + prior[name].to(values.dtype)
+                values = values[kept]
                 if outputs[name].sample_kind == "atom":
                     labels = Labels(["system", "atom"], samples[kept])
                 else:
@@ -140,16 +190,7 @@ class AtomisticExport(torch.nn.Module):
                     )
                     values = values[kept_systems]
                     labels = Labels(["system"], kept_systems.to(torch.int32).reshape(-1, 1))
-                indices = torch.arange(values.shape[1], dtype=torch.int32, device=device)
-                properties = Labels([target.property_name], indices.unsqueeze(1))
-                block = TensorBlock(
-                    values=values,
-                    samples=labels,
-                    components=torch.jit.annotate(List[Labels], []),
-                    properties=properties,
-                )
-                keys = Labels(["_"], torch.zeros((1, 1), dtype=torch.int32, device=device))
-                results[name] = TensorMap(keys, [block])
+                results[name] = target.tensor_map(values, labels)  # type: ignore[operator]
         return results
 
     def graph(self, systems: List[System]) -> Graph:
@@ -161,6 +202,7 @@ class AtomisticExport(torch.nn.Module):
         centers: List[Tensor] = []
         neighbors: List[Tensor] = []
         vectors: List[Tensor] = []
+        shifts: List[Tensor] = []
         system: List[Tensor] = []
         num_atoms = 0
         for index, one in enumerate(systems):
@@ -172,6 +214,7 @@ class AtomisticExport(torch.nn.Module):
             centers.append(first_second[:, 0])
             neighbors.append(first_second[:, 1])
             vectors.append(pairs.values.reshape(-1, 3))
+            shifts.append(pairs.samples.values[:, 2:5])
             system.append(torch.full_like(types[-1], index))
             num_atoms += len(one)
         all_centers = torch.cat(centers)
@@ -184,6 +227,7 @@ class AtomisticExport(torch.nn.Module):
             system=torch.cat(system),
             positions=torch.cat(positions).to(dtype),
             cells=torch.stack(cells).to(dtype),
+            shifts=torch.cat(shifts)[order],
         )
 
     @classmethod

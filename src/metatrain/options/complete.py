@@ -11,6 +11,7 @@ import yaml
 from metatrain.data.source import DataSource, GradientSource, TargetSource
 from metatrain.files import replacing
 from metatrain.hypers.check import escaped, plain
+from metatrain.options.target_type import type_of
 from metatrain.plugins import Architecture
 
 
@@ -150,8 +151,8 @@ def _target_container(target: TargetSource) -> dict[str, Any]:
         )
         if gradient is None or gradient.is_required
     }
-    container = vars(target) | {"type": "scalar"}
-    for key in ("forces", "stress", "virial"):
+    container = vars(target) | {"type": type_of(target)}
+    for key in ("rank", "irreps", "forces", "stress", "virial"):
         container.pop(key)
     if target.sample_kind == "atom":
         container.pop("reduction")

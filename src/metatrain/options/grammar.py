@@ -19,6 +19,7 @@ from metatrain.options.schema import (
     SystemsSection,
     TargetSection,
 )
+from metatrain.options.target_type import TargetType, type_of
 
 _ASSUMED_ENERGY_UNIT = "not given, 'eV' is assumed"
 _GRADIENTS = ("forces", "stress", "virial")
@@ -157,10 +158,10 @@ def _target(name: str, given: Any, systems: SystemsSource, place: Place) -> Targ
         given = {"read_from": given}
     section = build(TargetSection, given, place)
     _check_name(name, place)
-    _check_type(section, place)
     read_from, reader = _file(section, (systems.read_from, systems.reader), place)
     quantity = _quantity(name, section, place)
     sample_kind = _sample_kind(section, place)
+    kind = _type(quantity, section, place)
     source = TargetSource(
         read_from=read_from,
         reader=reader,
@@ -170,6 +171,8 @@ def _target(name: str, given: Any, systems: SystemsSource, place: Place) -> Targ
         sample_kind=sample_kind,
         reduction=_reduction(quantity, sample_kind, section, place),
         num_subtargets=section.num_subtargets,
+        rank=kind.rank,
+        irreps=kind.irreps,
         description=section.description,
     )
     written = {key: given[key] for key in _GRADIENTS if given is not None and key in given}
@@ -193,12 +196,11 @@ def _is_energy(name: str) -> bool:
     return name == "energy" or (name.startswith("energy/") and len(name) > len("energy/"))
 
 
-def _check_type(section: TargetSection, place: Place) -> None:
-    if section.type == "scalar":
-        return
-    if isinstance(section.type, Mapping) and set(section.type) & {"cartesian", "spherical"}:
-        raise (place / "type").mistake("this version trains scalar targets only; use 'scalar'")
-    raise mistakes.wrong_type(place / "type", section.type, "'scalar'")
+def _type(quantity: str, section: TargetSection, place: Place) -> TargetType:
+    found = TargetType.read(section.type, place / "type")
+    if quantity == "energy" and found != TargetType():
+        raise (place / "type").mistake("an energy is a scalar; use 'scalar', or another quantity")
+    return found
 
 
 def _quantity(name: str, section: TargetSection, place: Place) -> str:
@@ -285,7 +287,8 @@ def _gradients(
         for key in _GRADIENTS:
             if gradients[key] is not None:
                 raise (place / key).mistake(
-                    "only a single sum over the atoms, such as an energy, has derivatives; "
+                    "only a single scalar that is a sum over the atoms, such as an energy, has "
+                    "derivatives; "
                     f"write '{key}: off'"
                 )
         return gradients
@@ -303,7 +306,10 @@ def _gradients(
 
 def _has_derivatives(target: TargetSource) -> bool:
     return (
-        target.sample_kind == "system" and target.reduction == "sum" and target.num_subtargets == 1
+        target.sample_kind == "system"
+        and target.reduction == "sum"
+        and target.num_subtargets == 1
+        and type_of(target) == "scalar"
     )
 
 

@@ -20,6 +20,7 @@ from metatrain.options.grammar import (
     expand_training_data,
 )
 from metatrain.options.schema import ArchitectureSection, FileSection, RowsSection
+from metatrain.options.target_type import type_of
 from metatrain.plugins import Architecture
 
 _SetOptions = Fraction | Rows | tuple[DataSource, ...]
@@ -147,7 +148,7 @@ def _check_with_targets(
     try:
         # only a check: what it fills in depends on the labels that the data turn out to have
         complete(hypers, targets)
-    except MetatrainError as error:
+    except (MetatrainError, ValueError) as error:
         raise mistakes.within(place, error) from error
 
 
@@ -174,6 +175,8 @@ def _targets(training_set: tuple[DataSource, ...]) -> dict[str, Target]:
             sample_kind=several[0].sample_kind,
             reduction=several[0].reduction,
             num_properties=several[0].num_subtargets,
+            rank=several[0].rank,
+            irreps=several[0].irreps,
             has_forces=any(source.forces is not None for source in several),
             has_stress=any(source.stress or source.virial for source in several),
             description=several[0].description,
@@ -218,8 +221,11 @@ def _check_targets(
 
 
 def _check_same(place: Place, source: TargetSource, where: str, first: TargetSource) -> None:
-    for field in ("quantity", "sample_kind", "reduction", "num_subtargets"):
-        found, wanted = getattr(source, field), getattr(first, field)
+    for field in ("quantity", "sample_kind", "reduction", "type", "num_subtargets"):
+        found, wanted = (
+            type_of(target) if field == "type" else getattr(target, field)
+            for target in (source, first)
+        )
         if found != wanted:
             raise (place / field).mistake(
                 f"is {found!r} here and {wanted!r} in {where}; "

@@ -6,9 +6,9 @@ from typing import Any
 from metatrain.hypers import hyper
 
 
-def _required(meaning: str) -> Any:
-    """A field that must be given."""
-    return field(metadata={"meaning": meaning})
+def _required(meaning: str, **bounds: Any) -> Any:
+    """A field that must be given, within the bounds of :func:`metatrain.hypers.hyper`."""
+    return field(metadata={"meaning": meaning, **bounds})
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,30 @@ class TargetSection:
     forces: Any = hyper(None, "negative derivative by the positions")
     stress: Any = hyper(None, "derivative by the strain, over the volume")
     virial: Any = hyper(None, "negative derivative by the strain")
+
+
+@dataclass(frozen=True)
+class CartesianSection:
+    """``type.cartesian`` of a target."""
+
+    rank: int = _required("1 for a vector, 2 for a 3x3 matrix", minimum=1)
+
+
+@dataclass(frozen=True)
+class SphericalSection:
+    """``type.spherical`` of a target."""
+
+    irreps: Any = _required("the irreducible representations, a list")
+    product: str | None = hyper(None, "known from other versions, and refused")
+
+
+@dataclass(frozen=True)
+class IrrepSection:
+    """One entry of ``type.spherical.irreps``."""
+
+    o3_lambda: int = _required("angular momentum: 2 lambda + 1 components", minimum=0)
+    o3_sigma: int = _required("1 for proper tensors, -1 for pseudotensors", choices=(1, -1))
+    num: int = hyper(1, "known from other versions: num_subtargets says it here")
 
 
 @dataclass(frozen=True)

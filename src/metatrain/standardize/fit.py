@@ -37,7 +37,8 @@ def fit_baseline(
     """Reference value of each atomic type.
 
     Least squares of the labels against the composition, the solution of least norm where
-    compositions do not tell all types apart.
+    compositions do not tell all types apart. Values that turn with the system have none: an
+    atom alone knows no direction.
 
     :param columns: systems with labels; missing ones are left out
     :param target: the target
@@ -45,11 +46,23 @@ def fit_baseline(
     :param given: ``"least_squares"``; ``"isolated_atoms"`` takes the labels of the systems
         that are a single atom; a number is used for all types; a mapping from atomic
         number to value fixes these and fits the others
-    :return: (T, P) float64 in the target's unit
+    :return: (T, V) float64 in the target's unit
     """
-    shape = (len(atomic_types), target.num_properties)
+    baseline = torch.zeros(len(atomic_types), target.num_values, dtype=torch.float64)
+    is_invariant = target.is_invariant
+    if is_invariant.any():
+        labels = columns.values[target.name][:, is_invariant]
+        baseline[:, is_invariant] = _fit(columns, target, labels, atomic_types, given)
+    return baseline
+
+
+def _fit(
+    columns: Columns, target: Target, labels: Tensor, atomic_types: list[int], given: Choice
+) -> Tensor:
+    """The baseline of the labels given, which stay what they are when the system turns."""
+    shape = (len(atomic_types), labels.shape[1])
     if given == ISOLATED_ATOMS:
-        return _labels_of_isolated_atoms(columns, target, atomic_types)
+        return _labels_of_isolated_atoms(columns, target, labels, atomic_types)
     if isinstance(given, int | float):
         return torch.full(shape, float(given), dtype=torch.float64)
     fixed = {} if isinstance(given, str) else given
@@ -65,7 +78,7 @@ def fit_baseline(
         if number in fixed:
             baseline[row] = fixed[number]
 
-    design, labels = _composition_and_labels(columns, target, atomic_types)
+    design = _composition(columns, target, atomic_types)
     is_known = ~labels.isnan().any(dim=1)
     design, labels = design[is_known], labels[is_known]
     # A type that no labelled system holds would be fitted to nothing: it keeps zero.
@@ -77,12 +90,14 @@ def fit_baseline(
     return baseline
 
 
-def _labels_of_isolated_atoms(columns: Columns, target: Target, atomic_types: list[int]) -> Tensor:
+def _labels_of_isolated_atoms(
+    columns: Columns, target: Target, labels: Tensor, atomic_types: list[int]
+) -> Tensor:
     alone = torch.nonzero(columns.num_atoms == 1).squeeze(1)
     types = columns.types[columns.offsets[alone]]
     rows = columns.offsets[alone] if target.is_per_atom else alone
-    labels = columns.values[target.name][rows]
-    baseline = torch.zeros(len(atomic_types), target.num_properties, dtype=torch.float64)
+    labels = labels[rows]
+    baseline = torch.zeros(len(atomic_types), labels.shape[1], dtype=torch.float64)
     missing = []
     for row, number in enumerate(atomic_types):
         found = labels[(types == number) & ~labels.isnan().any(dim=1)]
@@ -99,21 +114,18 @@ def _labels_of_isolated_atoms(columns: Columns, target: Target, atomic_types: li
     return baseline
 
 
-def _composition_and_labels(
-    columns: Columns, target: Target, atomic_types: list[int]
-) -> tuple[Tensor, Tensor]:
-    """Design matrix (samples, T) and labels (samples, P) of the linear model of the baseline."""
+def _composition(columns: Columns, target: Target, atomic_types: list[int]) -> Tensor:
+    """Design matrix (S, T), or (N, T), of the linear model of the baseline."""
     row = torch.searchsorted(torch.tensor(atomic_types), columns.types)
     num_types = len(atomic_types)
-    labels = columns.values[target.name]
     if target.is_per_atom:
-        return torch.nn.functional.one_hot(row, num_types).double(), labels
+        return torch.nn.functional.one_hot(row, num_types).double()
     cells = columns.system_of_atom * num_types + row
     counts = torch.bincount(cells, minlength=len(columns) * num_types)
     design = counts.reshape(len(columns), num_types).double()
     if target.reduction == "mean":
         design = design / columns.num_atoms.unsqueeze(1)
-    return design, labels
+    return design
 
 
 def residuals(
@@ -121,11 +133,10 @@ def residuals(
 ) -> Tensor:
     """Labels without the baseline.
 
-    :param baseline: (T, P)
-    :return: (S, P), or (N, P) for a target per atom, in the target's unit
+    :param baseline: (T, V)
+    :return: (S, V), or (N, V) for a target per atom, in the target's unit
     """
-    design, labels = _composition_and_labels(columns, target, atomic_types)
-    return labels - design @ baseline
+    return columns.values[target.name] - _composition(columns, target, atomic_types) @ baseline
 
 
 def residuals_per_atom(
@@ -144,19 +155,26 @@ def fit_scale(
     """Root mean square of what a network has to learn.
 
     That of the forces, where there are any (they have the information: one energy stands
-    beside 3 N force components), else that of the labels per atom without baseline.
+    beside 3 N force components), else that of the labels per atom without baseline. The
+    components of a tensor have one scale, or it would not turn as a tensor does.
 
-    :return: (P,) in the target's unit; one where all labels are equal
+    :return: (1, V) in the target's unit; one where all labels are equal
     """
     if target.has_forces:
         scale = _root_mean_square(columns.forces[target.name].reshape(-1, 1))
         if scale > 0:
-            return scale
-    scale = _root_mean_square(residuals_per_atom(columns, target, atomic_types, baseline))
-    # rounding of the labels is nothing to learn
+            return scale.unsqueeze(0)
+    residual = residuals_per_atom(columns, target, atomic_types, baseline)
     labels = residuals_per_atom(columns, target, atomic_types, torch.zeros_like(baseline))
-    noise = 1e-10 * labels.abs().nan_to_num(0.0).max()
-    return torch.where(scale > noise, scale, torch.ones_like(scale))
+    scales = []
+    for block in target.blocks:
+        of_components = residual[:, block.columns].reshape(-1, target.num_properties)
+        scale = _root_mean_square(of_components)
+        # rounding of the labels is nothing to learn
+        noise = 1e-10 * labels[:, block.columns].abs().nan_to_num(0.0).max()
+        scale = torch.where(scale > noise, scale, torch.ones_like(scale))
+        scales.append(scale.repeat(block.num_components))
+    return torch.cat(scales).unsqueeze(0)
 
 
 def _root_mean_square(values: Tensor) -> Tensor:

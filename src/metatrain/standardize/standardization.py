@@ -1,6 +1,6 @@
 """Baseline and scale of every target."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,8 +17,10 @@ class Standardization:
     through the network's own precision.
 
     :param atomic_types: atomic numbers, ascending; the rows of a baseline
-    :param baselines: for each target (T, P) in the target's unit
-    :param scales: for each target (P,) in the target's unit
+    :param baselines: for each target (T, V) in the target's unit; zero where a value turns
+        with the system
+    :param scales: for each target (1, V) in the target's unit; (T, V) where the scale of a
+        target per atom differs by atomic type
     """
 
     atomic_types: list[int]
@@ -30,12 +32,26 @@ class Standardization:
         """No baseline, and scales of one."""
         types = list(dataset_info.atomic_types)
         targets = dataset_info.targets.values()
-        shapes = {target.name: target.num_properties for target in targets}
+        widths = {target.name: target.num_values for target in targets}
         return cls(
             types,
-            {name: torch.zeros(len(types), p, dtype=torch.float64) for name, p in shapes.items()},
-            {name: torch.ones(p, dtype=torch.float64) for name, p in shapes.items()},
+            {name: torch.zeros(len(types), v, dtype=torch.float64) for name, v in widths.items()},
+            {name: torch.ones(1, v, dtype=torch.float64) for name, v in widths.items()},
         )
+
+    def scale_of_rows(self, target: str, types: Tensor) -> Tensor:
+        """What the rows of a target's values are multiplied by.
+
+        :param types: (N,) atomic numbers of the atoms of the systems
+        :return: (1, V), or (N, V) where the scale differs by atomic type
+        """
+        scale = self.scales[target]
+        return scale if len(scale) == 1 else scale[self.type_index(types)]
+
+    def scales_on(self, device: torch.device, dtype: torch.dtype) -> "Standardization":
+        """The same with scales on a device and in the precision of a network."""
+        scales = {name: scale.to(device, dtype) for name, scale in self.scales.items()}
+        return replace(self, scales=scales)
 
     def type_index(self, types: Tensor) -> Tensor:
         """Row of the baseline for each atom.
@@ -52,4 +68,5 @@ class Standardization:
     @classmethod
     def from_container(cls, container: dict[str, Any]) -> "Standardization":
         """The inverse of :meth:`as_container`."""
-        return cls(**container)
+        baselines, scales = dict(container["baselines"]), dict(container["scales"])
+        return cls(list(container["atomic_types"]), baselines, scales)

@@ -35,18 +35,21 @@ class ArchitectureTests:
     :cvar architecture: name of the plug-in
     :cvar model_hypers: options of a model small enough for tests
     :cvar training_hypers: options of a training that takes a second
-    :cvar is_rotation_invariant: ``False`` for models that only learn to be
     """
 
     architecture: ClassVar[str]
     model_hypers: ClassVar[dict[str, Any]] = {}
     training_hypers: ClassVar[dict[str, Any]] = {}
-    is_rotation_invariant: ClassVar[bool] = True
 
     @property
     def plugin(self) -> plugins.Architecture:
         """The architecture."""
         return plugins.load_architecture(self.architecture, "architecture")
+
+    @property
+    def is_rotation_invariant(self) -> bool:
+        """Whether the model turns with the systems exactly; some only learn to."""
+        return getattr(self.plugin.model_class, "is_rotation_invariant", True)
 
     @property
     def info(self) -> DatasetInfo:

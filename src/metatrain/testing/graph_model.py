@@ -11,14 +11,15 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from metatrain.data.batches import BatchColumns
 from metatrain.data.neighbor_lists import find_pairs
+from metatrain.model import GraphModel
 from metatrain.nn.graph import Graph
 from metatrain.testing import systems
 from metatrain.testing.architecture import ENERGY, ArchitectureTests, assert_close
 from metatrain.training.step import predict
 
 
-class GraphModelTests(ArchitectureTests):
-    """What every :class:`metatrain.model.GraphModel` fulfils, beside the rest."""
+class ForwardTests(ArchitectureTests):
+    """What every :class:`metatrain.model.GraphModel` fulfils, however it is trained."""
 
     def graph(self, dtype: torch.dtype = torch.float64) -> Graph:
         """All test systems as one graph."""
@@ -56,7 +57,7 @@ class GraphModelTests(ArchitectureTests):
 
     def test_training_sees_what_the_exported_model_computes(self) -> None:
         model, graph = self.new_model(), self.graph()
-        found = predict(model, graph, {"energy": ENERGY}, is_training=False)["energy"]
+        found = predict(_WithPrior(model), graph, {"energy": ENERGY}, is_training=False)["energy"]
         exported = self.predict(systems.everything(), model.export())
         num_atoms = torch.bincount(graph.system)
         assert_close(found.values.squeeze(1) * num_atoms, exported.values["energy"].squeeze(1))
@@ -67,6 +68,10 @@ class GraphModelTests(ArchitectureTests):
         is_bulk = volumes > 0
         stress = found.strain * (num_atoms / volumes).reshape(-1, 1, 1)
         assert_close(stress[is_bulk], exported.stress["energy"][is_bulk])
+
+
+class GraphModelTests(ForwardTests):
+    """What every graph model fulfils that is trained by gradients, beside the rest."""
 
     def test_a_restarted_training_ends_as_the_unbroken_one(self, tmp_path: Path) -> None:
         hypers = {
@@ -85,6 +90,20 @@ class GraphModelTests(ArchitectureTests):
         resumed.train(model, [torch.device("cpu")], [data], [data], tmp_path / "resumed")
         for name, weight in unbroken.state_dict().items():
             assert torch.equal(weight, model.state_dict()[name]), name
+
+
+class _WithPrior(torch.nn.Module):
+    """The network and its prior, which training takes from the labels beforehand."""
+
+    def __init__(self, model: GraphModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, graph: Graph) -> dict[str, Tensor]:
+        """Values per atom (a new model has scales of one and no baseline)."""
+        fixed = self.model.prior(graph)
+        values = self.model(graph)
+        return {name: of + fixed[name] if name in fixed else of for name, of in values.items()}
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,23 @@ _BASELINES = "'least_squares', 'isolated_atoms', a number, or a number per atomi
 
 
 @dataclass(frozen=True)
+class FinetuneHypers:
+    """Beginning with the weights of a checkpoint rather than from nothing."""
+
+    read_from: str | None = hyper(
+        None, "checkpoint whose weights the run begins with; it has to be given"
+    )
+    method: str = hyper("full", "what is trained: full, all weights", choices=("full",))
+
+    def __post_init__(self) -> None:
+        if self.read_from is None:
+            raise MetatrainError(
+                "read_from: is missing; name the checkpoint to begin with, or remove 'finetune' to "
+                "train from nothing."
+            )
+
+
+@dataclass(frozen=True)
 class GradientHypers:
     """Options that every gradient-trained architecture has."""
 
@@ -26,9 +43,13 @@ class GradientHypers:
     grad_clip_norm: float | None = hyper(
         None, "largest norm of the gradient of all parameters together; null: no limit", above=0.0
     )
-    loss: Any = hyper("mse", "a loss, or a mapping from target to loss")
-    optimizer: Any = hyper("adam", "an optimizer, or {type: NAME} with its options beside")
-    scheduler: Any = hyper("cosine", "a schedule, or {type: NAME} with its options beside")
+    loss: Any = hyper("mse", "a loss, or a mapping from target to loss", plugin="losses")
+    optimizer: Any = hyper(
+        "adam", "an optimizer, or {type: NAME} with its options beside", plugin="optimizers"
+    )
+    scheduler: Any = hyper(
+        "cosine", "a schedule, or {type: NAME} with its options beside", plugin="schedulers"
+    )
     log_interval: int = hyper(1, "epochs between two lines of the log", minimum=1)
     log_mae: bool = hyper(True, "whether the lines of the log show MAE beside RMSE")
     checkpoint_interval: int = hyper(1, "epochs between two checkpoints", minimum=1)
@@ -43,6 +64,11 @@ class GradientHypers:
     )
     per_structure_targets: list[str] = hyper(
         [], "targets whose loss is taken per system rather than per atom"
+    )
+    augmentation: bool | None = hyper(
+        None,
+        "whether systems are turned at random in each training step; null: for models that are "
+        "not rotation-invariant by themselves",
     )
     best_model_metric: str = hyper(
         "rmse_prod",
@@ -61,13 +87,18 @@ class GradientHypers:
         above=0.0,
         maximum=1.0,
     )
-    loggers: list[Any] = hyper(["csv"], "loggers, each a name or {type: NAME} with its options")
+    finetune: FinetuneHypers | None = hyper(
+        None, "begin with the weights of a checkpoint; null: from nothing"
+    )
+    loggers: list[Any] = hyper(
+        ["csv"], "loggers, each a name or {type: NAME} with its options", plugin="loggers"
+    )
     seed: int | None = hyper(
         None, "seed of order and randomness in training; null: the run's", minimum=0
     )
 
     def __post_init__(self) -> None:
-        _check_baseline(self.atomic_baseline)
+        check_baseline(self.atomic_baseline)
         if self.ema_decay == 1.0:
             raise MetatrainError(
                 "ema_decay: with 1.0 the average never leaves the weights it starts from; use "
@@ -80,7 +111,8 @@ class GradientHypers:
                 )
 
 
-def _check_baseline(asked: Any) -> None:
+def check_baseline(asked: Any) -> None:
+    """Refuse what ``atomic_baseline`` cannot be."""
     by_target = asked if isinstance(asked, dict) else {"": asked}
     if not isinstance(asked, dict | str):
         raise MetatrainError(f"atomic_baseline: found {asked!r}, expected {_BASELINES}.")

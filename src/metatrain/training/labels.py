@@ -19,7 +19,7 @@ def standardized_labels(
     types = standardization.atomic_types
     values, forces, strain = {}, {}, {}
     for name, target in targets.items():
-        scale = standardization.scales[name]
+        scale = standardization.scale_of_rows(name, columns.types)
         rest = residuals_per_atom(columns, target, types, standardization.baselines[name])
         values[name] = rest / scale
         if target.has_forces:

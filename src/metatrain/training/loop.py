@@ -18,6 +18,7 @@ from metatrain.metrics import ErrorSums, MetricNames
 from metatrain.model import GraphModel
 from metatrain.seeds import stream_seed
 from metatrain.training import report
+from metatrain.training.augmentation import Augmentation
 from metatrain.training.hypers import GradientHypers
 from metatrain.training.interruption import delayed_interruption
 from metatrain.training.loggers import LogSession
@@ -69,6 +70,10 @@ class Loop:
         self.warmup_steps = int(hypers.warmup_fraction * num_steps)
         self.follows_validation = getattr(scheduler, "follows_validation", False)
         self.scheduler = scheduler(optimizer, num_steps - self.warmup_steps)
+        is_turning = hypers.augmentation
+        if is_turning is None:
+            is_turning = not model.is_rotation_invariant
+        self.augmentation = Augmentation(objective.targets) if is_turning else None
         self.average = None if hypers.ema_decay is None else Average(model, hypers.ema_decay)
         self.progress = Progress()
         self.best_weights: Weights | None = None
@@ -145,6 +150,8 @@ class Loop:
                 yield
 
     def _training_step(self, batch: Batch) -> None:
+        if self.augmentation is not None:
+            batch = self.augmentation(batch)
         predictions = predict(self.model, batch.graph, self.objective.targets, is_training=True)
         loss = self.objective.loss(predictions, batch)
         # Asked for the parameters alone, autograd leaves out what only leads back to the

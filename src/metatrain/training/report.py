@@ -28,17 +28,17 @@ def line(epoch: int, num_epochs: int, metrics: dict[str, float], *, show_mae: bo
     parts = [f"epoch {epoch:{len(str(num_epochs))}d}/{num_epochs}"]
     for part in ("training", "validation"):
         if f"{part} loss" in metrics:
-            errors = _errors(part, metrics, show_mae=show_mae)
-            parts.append(f"{part}: loss {metrics[f'{part} loss']:.4g}, {', '.join(errors)}")
+            errors = errors_of(part, metrics, show_mae=show_mae)
+            parts.append(f"{part}: loss {metrics[f'{part} loss']:.4g}, {errors}")
     return " | ".join(parts)
 
 
-def _errors(part: str, metrics: dict[str, float], *, show_mae: bool) -> list[str]:
-    """Such as ``energy 1.2 (0.8) meV/atom``."""
+def errors_of(part: str, metrics: dict[str, float], *, show_mae: bool) -> str:
+    """Such as ``energy 1.2 (0.8) meV/atom, forces 35 (21) meV/A``."""
     errors = []
     for column, rmse in metrics.items():
         if column.startswith(part) and " RMSE" in column:
             name, _, unit = column.removeprefix(f"{part} ").partition(" RMSE")
             mae = f" ({metrics[column.replace(' RMSE', ' MAE')]:.3g})" if show_mae else ""
             errors.append(f"{name} {rmse:.4g}{mae}{unit.replace('(', '').replace(')', '')}")
-    return errors
+    return ", ".join(errors)

@@ -11,13 +11,14 @@ from metatrain.data.target import Target
 from metatrain.losses import LossTerm
 from metatrain.metrics import ErrorSums, gradient_name
 from metatrain.nn.graph import Graph
+from metatrain.standardize import Standardization
 
 
 @dataclass(frozen=True)
 class Prediction:
     """What a model says of one target, in units of the target's scale.
 
-    :param values: (S, P), per atom where the target grows with the system; (N, P) for a
+    :param values: (S, V), per atom where the target grows with the system; (N, V) for a
         target per atom
     :param forces: (N, 3) −dE/dr, or ``None``
     :param strain: (S, 3, 3) (dE/dstrain) / number of atoms, or ``None``
@@ -113,7 +114,7 @@ class Objective:
 
     :param targets: the targets
     :param terms: the loss of each target
-    :param scales: the scale of each target, (P,), in the network's precision
+    :param standardization: with scales where the network is, and in its precision
     :param per_structure: targets whose loss is that of whole systems, not per atom
     """
 
@@ -121,11 +122,11 @@ class Objective:
         self,
         targets: dict[str, Target],
         terms: dict[str, LossTerm],
-        scales: dict[str, Tensor],
+        standardization: Standardization,
         per_structure: frozenset[str],
     ) -> None:
         self.targets = targets
-        self.scales = scales
+        self.standardization = standardization
         self.per_structure = per_structure
         self.values = {name: WeightedLoss.of(term) for name, term in terms.items()}
         self.gradients = {
@@ -155,7 +156,7 @@ class Objective:
     ) -> None:
         """Count a batch's errors: values per atom, forces, and stress, in the targets' units."""
         for name, prediction in predictions.items():
-            scale = self.scales[name]
+            scale = self.standardization.scale_of_rows(name, batch.graph.types)
             errors.add(name, prediction.values * scale, batch.values[name] * scale)
             if prediction.forces is not None:
                 forces = batch.forces[name] * scale

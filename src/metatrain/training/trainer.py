@@ -8,27 +8,19 @@ from typing import Any, ClassVar, Self
 import torch
 
 from metatrain import checkpoint, plugins
-from metatrain.data.batches import BatchColumns
-from metatrain.data.columns import Columns
 from metatrain.data.dataset import Dataset
-from metatrain.data.neighbor_lists import Pairs
 from metatrain.data.target import Target
 from metatrain.errors import MetatrainError, did_you_mean
 from metatrain.hypers import plain, with_options
 from metatrain.log import logger
 from metatrain.losses import expand
 from metatrain.model import GraphModel
-from metatrain.standardize import (
-    Standardization,
-    choice_of_baseline,
-    fit_baseline,
-    fit_scale,
-)
 from metatrain.training.hypers import GradientHypers
-from metatrain.training.labels import standardized_labels
+from metatrain.training.learnable import Learnable
 from metatrain.training.loggers import LogSession
 from metatrain.training.loop import Data, Loop
 from metatrain.training.memory import keep_freed_memory
+from metatrain.training.standardizing import standardization_for
 from metatrain.training.step import Objective
 
 CHECKPOINT_VERSION = 1
@@ -63,9 +55,10 @@ class GradientTrainer:
         for logger_asked in hypers.loggers:
             _build("loggers", logger_asked, "loggers")
         if isinstance(hypers.atomic_baseline, Mapping):
-            _check_targets(hypers.atomic_baseline, targets, "atomic_baseline")
-        _check_targets(hypers.fixed_scaling_weights, targets, "fixed_scaling_weights")
-        _check_targets(hypers.per_structure_targets, targets, "per_structure_targets")
+            check_targets(hypers.atomic_baseline, targets, "atomic_baseline")
+            _check_baselines(hypers.atomic_baseline, targets)
+        check_targets(hypers.fixed_scaling_weights, targets, "fixed_scaling_weights")
+        check_targets(hypers.per_structure_targets, targets, "per_structure_targets")
         for name in hypers.per_structure_targets:
             if not targets[name].is_extensive:
                 raise MetatrainError(
@@ -90,23 +83,24 @@ class GradientTrainer:
         :param val_datasets: compared with, together; without any the last weights are kept
         :param checkpoint_dir: gets ``last.ckpt``, ``best.ckpt``, and what loggers write
         """
-        training = Columns.concatenate([dataset.columns for dataset in train_datasets])
         val_datasets = [dataset for dataset in val_datasets if len(dataset)]
         if not val_datasets:
             self._check_that_nothing_needs_validation()
-        if self.hypers.batch_size > len(training):
+        training = Learnable.of(train_datasets, model)
+        if self.hypers.batch_size > len(training.columns):
             logger.info(
                 "batch_size %d is more than the %d training systems: one batch holds them all",
                 self.hypers.batch_size,
-                len(training),
+                len(training.columns),
             )
-        if self._saved is None:
-            model.standardization = self._fit(model, training)
         model.to(device=devices[0], dtype=train_datasets[0].dtype)
         keep_freed_memory()
+        if self._saved is None:
+            model.standardization = standardization_for(model, training, self.hypers)
+            model.untrained_targets = frozenset()
         data = Data(
-            _batches(train_datasets, model, devices[0]),
-            _batches(val_datasets, model, devices[0]) if val_datasets else None,
+            training.batches(model, devices[0]),
+            Learnable.of(val_datasets, model).batches(model, devices[0]) if val_datasets else None,
         )
         self._loop = self._new_loop(model, devices[0], data)
         if self._saved is not None:
@@ -153,31 +147,12 @@ class GradientTrainer:
                 "best.ckpt."
             )
 
-    def _fit(self, model: GraphModel, training: Columns) -> Standardization:
-        types = model.dataset_info.atomic_types
-        baselines, scales = {}, {}
-        for name, target in model.dataset_info.targets.items():
-            given = choice_of_baseline(target, self.hypers.atomic_baseline)
-            baselines[name] = fit_baseline(training, target, types, given)
-            if name in self.hypers.fixed_scaling_weights:
-                fixed = self.hypers.fixed_scaling_weights[name]
-                scales[name] = torch.full((target.num_properties,), fixed, dtype=torch.float64)
-            elif self.hypers.scale_targets:
-                scales[name] = fit_scale(training, target, types, baselines[name])
-            else:
-                scales[name] = torch.ones(target.num_properties, dtype=torch.float64)
-        return Standardization(types, baselines, scales)
-
     def _new_loop(self, model: GraphModel, device: torch.device, data: Data) -> Loop:
         targets = model.dataset_info.targets
-        scales = {
-            name: scale.to(device=device, dtype=model.dtype)
-            for name, scale in model.standardization.scales.items()
-        }
         objective = Objective(
             targets,
             expand(self.hypers.loss, targets),
-            scales,
+            model.standardization.scales_on(device, model.dtype),
             frozenset(self.hypers.per_structure_targets),
         )
         build_optimizer = _build("optimizers", self.hypers.optimizer, "optimizer")
@@ -230,26 +205,19 @@ class GradientTrainer:
     @classmethod
     def load_checkpoint(cls, path: Path, train_hypers: GradientHypers) -> Self:
         """A trainer that goes on where the checkpoint was written."""
-        content = checkpoint.load(path)["trainer"]
-        if content["version"] > CHECKPOINT_VERSION:
+        try:
+            content = checkpoint.load(path)["trainer"]
+            version = int(content["version"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise MetatrainError(f"{path}: has no state of a trainer to go on from.") from error
+        if version > CHECKPOINT_VERSION:
             raise MetatrainError(
-                f"{path}: has version {content['version']} of the trainer's state, newer than "
+                f"{path}: has version {version} of the trainer's state, newer than "
                 f"{CHECKPOINT_VERSION}; install the metatrain that wrote it."
             )
         trainer = cls(train_hypers)
         trainer._saved = content
         return trainer
-
-
-def _batches(datasets: list[Dataset], model: GraphModel, device: torch.device) -> BatchColumns:
-    """All systems of some data sets with standardized labels, ready to be cut into batches."""
-    columns = Columns.concatenate([dataset.columns for dataset in datasets])
-    return BatchColumns(
-        standardized_labels(columns, model.dataset_info.targets, model.standardization),
-        Pairs.concatenate([dataset.pairs(model.cutoff) for dataset in datasets]),
-        dtype=model.dtype,
-        device=device,
-    )
 
 
 class _Loggers:
@@ -287,7 +255,17 @@ def _build(kind: str, asked: Any, option: str) -> Any:
     return with_options(plugin, options, where)
 
 
-def _check_targets(named: Any, targets: Mapping[str, Target], option: str) -> None:
+def _check_baselines(named: Any, targets: Mapping[str, Target]) -> None:
+    for name in named:
+        if not targets[name].is_invariant.any():
+            raise MetatrainError(
+                f"architecture.training.atomic_baseline.{name}: its values turn with the system, "
+                "which a value per atomic type cannot; remove it."
+            )
+
+
+def check_targets(named: Any, targets: Mapping[str, Target], option: str) -> None:
+    """Refuse an option of the trainer that names a target there is not."""
     for name in named:
         if name not in targets:
             raise MetatrainError(

@@ -30,7 +30,10 @@ MATRIX_SIZE = 9
 
 @dataclass(frozen=True)
 class ExtxyzWriter(Writer):
-    """Writes systems so that ASE reads them back unchanged, to the last digit."""
+    """Writes systems so that ASE reads them back unchanged, to the last digit.
+
+    Names of values per atom have ``_`` for ``:``, which the format keeps for itself.
+    """
 
     suffixes: ClassVar[tuple[str, ...]] = (".xyz", ".extxyz")
 
@@ -94,7 +97,8 @@ def _comment(
 ) -> str:
     lattice = [f'Lattice="{_numbers(cell)}"'] if cell.any() else []
     properties = ":".join(
-        f"{key}:{TYPE_LETTERS.get(table.dtype.kind, 'S')}:{table[:1].size}"
+        # colons separate the names of columns from what is in them
+        f"{key.replace(':', '_')}:{TYPE_LETTERS.get(table.dtype.kind, 'S')}:{table[:1].size}"
         for key, table in columns.items()
     )
     entries = [f"{_quoted(key)}={_value(key, value)}" for key, value in values.items()]
