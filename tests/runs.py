@@ -23,15 +23,16 @@ def mtt_environment() -> dict[str, str]:
 
 def run_python(*words: object, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run the interpreter of the tests."""
-    return _run(sys.executable, *words, folder=folder)
+    return run_command(sys.executable, *words, folder=folder)
 
 
 def run_mtt(*words: object, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run the installed command."""
-    return _run(MTT, *words, folder=folder)
+    return run_command(MTT, *words, folder=folder)
 
 
-def _run(*words: object, folder: Path) -> subprocess.CompletedProcess[str]:
+def run_command(*words: object, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run any command, with one thread."""
     return subprocess.run(
         [str(word) for word in words],
         cwd=folder,

@@ -9,6 +9,8 @@ from metatrain.errors import MetatrainError
 COMPLETE = """
     from dataclasses import dataclass
 
+    import torch
+
     @dataclass(frozen=True)
     class Hypers:
         size: int = 1
@@ -16,14 +18,16 @@ COMPLETE = """
     class Model:
         Hypers = Hypers
         __supported_devices__ = ["cpu"]
-        __supported_dtypes__ = []
+        __supported_dtypes__ = [torch.float64]
+        def __init__(self, model_hypers, dataset_info): ...
         @classmethod
         def load_checkpoint(cls, path): ...
         def restart(self, dataset_info): ...
         def export(self): ...
 
     class Trainer:
-        def train(self, *arguments): ...
+        def __init__(self, train_hypers): ...
+        def train(self, model, devices, train_datasets, val_datasets, checkpoint_dir): ...
         def save_checkpoint(self, path): ...
         @classmethod
         def load_checkpoint(cls, path, train_hypers): ...
@@ -38,7 +42,6 @@ COMPLETE = """
 def install(tmp_path, monkeypatch):
     """Install a package: its metadata and its one module, where Python finds both."""
     monkeypatch.syspath_prepend(str(tmp_path))
-    before = set(sys.modules)
 
     def install_package(package, group="losses", entries="", source="", requires=""):
         info = tmp_path / f"{package}-3.1.dist-info"
@@ -50,8 +53,9 @@ def install(tmp_path, monkeypatch):
         (tmp_path / f"{package}.py").write_text(dedent(source))
 
     yield install_package
-    for name in set(sys.modules) - before:
-        del sys.modules[name]
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 def message_of(kind, name):
@@ -114,6 +118,7 @@ def test_a_name_may_always_say_its_package(install):
         ("raise RuntimeError('first\\nsecond')", "RuntimeError: first second"),
         ("x = 1", "AttributeError: module 'blue' has no attribute 'Smooth'"),
         ("def f(:", "SyntaxError: "),
+        ("raise SystemExit(1)", "SystemExit: 1"),
     ],
 )
 def test_a_plug_in_that_cannot_be_imported_says_why(install, source, reason):
@@ -158,7 +163,9 @@ def test_everything_that_an_architecture_lacks_is_listed_at_once(install):
     source = """
         class Model:
             Hypers = dict
-            __supported_devices__ = ["cpu"]
+            __supported_devices__ = ["gpu"]
+            def __init__(self, model_hypers): ...
+            def load_checkpoint(self, path): ...
             def export(self): ...
 
         __model__ = Model
@@ -170,7 +177,85 @@ def test_everything_that_an_architecture_lacks_is_listed_at_once(install):
         "architecture.name: 'net' of package 'ada' is not a complete architecture: "
         "__maintainers__ is missing; "
         '__authors__ is not a list of ("Name <email>", "@handle"); '
-        "Model.__supported_dtypes__ is missing; Model.load_checkpoint is missing; "
-        "Model.restart is missing; Model.Hypers is not a dataclass; "
+        "Model.__supported_devices__ names 'gpu', a device that does not exist; "
+        "devices have names of torch such as 'cpu', 'cuda', 'mps'; "
+        "Model.__supported_dtypes__ is missing; "
+        "Model(model_hypers) does not take (model_hypers, dataset_info); "
+        "Model.load_checkpoint is not a class method; Model.restart is missing; "
+        "Model.Hypers is not a dataclass; "
         "__trainer__ is not a class"
     )
+
+
+TRAIN = "(self, model, devices, train_datasets, val_datasets, checkpoint_dir)"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "complaint"),
+    [
+        ('["cpu"]', '"cpu"', 'Model.__supported_devices__ is not a list such as ["cuda", "cpu"]'),
+        ('["cpu"]', "[]", 'Model.__supported_devices__ is not a list such as ["cuda", "cpu"]'),
+        (
+            '["cpu"]',
+            '["cuda:0"]',
+            "Model.__supported_devices__ names 'cuda:0'; write the kind of device alone",
+        ),
+        (
+            "[torch.float64]",
+            "[torch.int32]",
+            "Model.__supported_dtypes__ names torch.int32, which is no floating-point type of torch",
+        ),
+        (
+            "[torch.float64]",
+            '["float64"]',
+            "Model.__supported_dtypes__ names 'float64', which is no floating-point type of torch",
+        ),
+        ("frozen=True", "", "Model.Hypers is not frozen; write @dataclass(frozen=True)"),
+        (
+            "size: int = 1",
+            "size: torch.dtype = None",
+            "Model.Hypers.size cannot be an option: Unexpected type annotation: dtype",
+        ),
+        (
+            "size: int = 1",
+            "size: 'Unknown' = None",
+            "Model.Hypers.Hypers cannot be an option: name 'Unknown' is not defined",
+        ),
+        (TRAIN, "(self, model)", f"Trainer.train(self, model) does not take {TRAIN}"),
+        ("def export(self)", "export = 3; def x()", "Model.export is not a method"),
+        (
+            "def restart(self, dataset_info)",
+            "def restart(self)",
+            "Model.restart(self) does not take (self, dataset_info)",
+        ),
+        ("__trainer__ = Model, Trainer", "x = Model, Trainer", "__trainer__ is missing"),
+    ],
+)
+def test_what_is_of_the_wrong_kind_is_named(install, before, after, complaint):
+    assert before in COMPLETE
+    source = COMPLETE.replace(before, after.replace("; ", "\n        "))
+    install("ada", "architectures", "net = ada", source)
+    message = "architecture.name: 'net' of package 'ada' is not a complete architecture: "
+    assert complaint_about("net") == message + complaint
+
+
+def test_a_graph_model_without_forward_is_incomplete(install):
+    source = COMPLETE.replace(
+        "class Model:", "from metatrain.model import GraphModel\n    class Model(GraphModel):"
+    )
+    install("ada", "architectures", "net = ada", source)
+    assert complaint_about("net").endswith("architecture: Model.forward is missing")
+
+
+def test_what_only_the_interface_defines_is_missing(install):
+    source = """
+        from metatrain.model import ModelInterface
+        from metatrain.trainer import TrainerInterface
+        class Model(ModelInterface): ...
+        class Trainer(TrainerInterface): ...
+        __model__, __trainer__, __authors__, __maintainers__ = Model, Trainer, [], []
+    """
+    install("ada", "architectures", "net = ada", source)
+    for name in ("Model.export", "Model.restart", "Trainer.train", "Trainer.load_checkpoint"):
+        assert f"{name} is missing" in complaint_about("net")
+    assert "Model.__supported_devices__ is missing" in complaint_about("net")

@@ -1,7 +1,7 @@
 """Plug-ins: what is installed, and how it is found by name."""
 
-import dataclasses
 import importlib
+import inspect
 import re
 from dataclasses import dataclass
 from importlib.metadata import (
@@ -14,6 +14,7 @@ from importlib.metadata import (
 from types import ModuleType
 from typing import Any, NoReturn
 
+from metatrain.contract import shortcomings
 from metatrain.errors import MetatrainError, did_you_mean
 
 KINDS = (
@@ -26,14 +27,18 @@ KINDS = (
     "loggers",
 )
 
-_MODEL_CONTRACT = (
-    "__supported_devices__",
-    "__supported_dtypes__",
-    "load_checkpoint",
-    "restart",
-    "export",
-)
-_TRAINER_CONTRACT = ("train", "save_checkpoint", "load_checkpoint")
+
+class BrokenPluginError(MetatrainError):
+    """A plug-in that is installed and cannot be used.
+
+    :param where: key of the name in the options file
+    :param plugin: the name, and the package it comes from
+    :param reason: why it cannot be used, in one line
+    """
+
+    def __init__(self, where: str, plugin: str, reason: str) -> None:
+        super().__init__(f"{where}: {plugin} {reason}")
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ class Architecture:
     :param authors: names and handles, such as ``("Ada <ada@lab.org>", "@ada")``
     :param maintainers: names and handles of those to ask
     :param references: publications of the architecture, from ``__references__`` if there
+    :param description: what the architecture says of itself: the docstring of its module
     """
 
     name: str
@@ -63,6 +69,18 @@ class Architecture:
     authors: tuple[tuple[str, str], ...]
     maintainers: tuple[tuple[str, str], ...]
     references: tuple[str, ...] = ()
+    description: str = ""
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """Names of the devices that the model runs on, best first."""
+        return tuple(self.model_class.__supported_devices__)
+
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        """Names of the floating-point types that the model computes in, best first."""
+        dtypes = self.model_class.__supported_dtypes__
+        return tuple(str(dtype).removeprefix("torch.") for dtype in dtypes)
 
 
 def installed(kind: str) -> dict[str, EntryPoint]:
@@ -73,7 +91,7 @@ def installed(kind: str) -> dict[str, EntryPoint]:
     :param kind: one of :data:`KINDS`
     """
     every = entry_points(group=f"metatrain.{kind}")
-    found = sorted(every, key=lambda entry: (entry.name, _package(entry)))
+    found = sorted(every, key=lambda entry: (entry.name, package_of(entry)))
     names = [entry.name for entry in found]
     return {
         entry.name if names.count(entry.name) == 1 else _full_name(entry): entry for entry in found
@@ -98,12 +116,10 @@ def load_architecture(name: str, where: str) -> Architecture:
     :param where: key of the name in the options file, for messages
     """
     module, package, version = _find("architectures", name, where)
-    gaps = _gaps_in_contract(module)
-    if gaps:
-        raise MetatrainError(
-            f"{where}: {name!r} of package {package!r} is not a complete architecture: "
-            + "; ".join(gaps)
-        )
+    lacks = shortcomings(module)
+    if lacks:
+        reason = f"is not a complete architecture: {'; '.join(lacks)}"
+        raise BrokenPluginError(where, f"{name!r} of package {package!r}", reason)
     return Architecture(
         name=name,
         package=package,
@@ -115,6 +131,7 @@ def load_architecture(name: str, where: str) -> Architecture:
         authors=tuple((who, handle) for who, handle in module.__authors__),
         maintainers=tuple((who, handle) for who, handle in module.__maintainers__),
         references=tuple(getattr(module, "__references__", ())),
+        description=inspect.getdoc(module) or "",
     )
 
 
@@ -125,7 +142,7 @@ def _find(kind: str, name: str, where: str) -> tuple[Any, str, str]:
     entry = _entry_point(kind, name, where)
     if entry is not None:
         thing = _import(entry.value, name, where, entry.dist)
-        return thing, _package(entry), entry.dist.version if entry.dist else ""
+        return thing, package_of(entry), entry.dist.version if entry.dist else ""
     dist = _distribution_of(name)
     thing = _import(name, name, where, dist)
     package = dist.name if dist else name.partition(":")[0].partition(".")[0]
@@ -143,7 +160,7 @@ def _entry_point(kind: str, name: str, where: str) -> EntryPoint | None:
             f"{where}: several packages give {name!r}; write " + " or ".join(of_that_name)
         )
     package, colon, short = name.rpartition(":")
-    if short in known and _package(known[short]) == package:
+    if short in known and package_of(known[short]) == package:
         return known[short]
     if colon and package and short:
         return None
@@ -160,9 +177,9 @@ def _import(path: str, name: str, where: str, dist: Distribution | None) -> Any:
         thing = importlib.import_module(module_name)
         for part in filter(None, attribute.split(".")):
             thing = _attribute_or_submodule(thing, part)
-    # A plug-in is foreign code: whatever it raises while it is imported, its name, its
-    # package and the reason in one line serve the user best.
-    except Exception as error:  # noqa: BLE001
+    # A plug-in is foreign code: whatever it raises while it is imported, even to end the
+    # process, its name, its package and the reason in one line serve the user best.
+    except (Exception, SystemExit) as error:  # noqa: BLE001
         _blame_import(error, name, where, dist)
     return thing
 
@@ -173,14 +190,16 @@ def _attribute_or_submodule(thing: Any, name: str) -> Any:
     return getattr(thing, name)
 
 
-def _blame_import(error: Exception, name: str, where: str, dist: Distribution | None) -> NoReturn:
+def _blame_import(
+    error: BaseException, name: str, where: str, dist: Distribution | None
+) -> NoReturn:
     """Say in one line why a plug-in cannot be used, and how to mend it."""
     reason = " ".join(str(error).split()) or "no reason given"
     owner = f" of package {dist.name!r}" if dist else ""
-    message = f"{where}: {name!r}{owner} cannot be imported: {type(error).__name__}: {reason}"
+    message = f"cannot be imported: {type(error).__name__}: {reason}"
     if isinstance(error, ModuleNotFoundError) and dist and error.name:
         message += f"; try: pip install {_requirement(dist, error.name)}"
-    raise MetatrainError(message) from error
+    raise BrokenPluginError(where, f"{name!r}{owner}", message) from error
 
 
 def _requirement(dist: Distribution, module: str) -> str:
@@ -199,12 +218,13 @@ def _normalized(package: str) -> str:
     return re.sub(r"[-_.]+", "-", package).lower()
 
 
-def _package(entry: EntryPoint) -> str:
+def package_of(entry: EntryPoint) -> str:
+    """Name of the package that gives a plug-in."""
     return entry.dist.name if entry.dist else entry.value.partition(".")[0]
 
 
 def _full_name(entry: EntryPoint) -> str:
-    return f"{_package(entry)}:{entry.name}"
+    return f"{package_of(entry)}:{entry.name}"
 
 
 def _distribution_of(path: str) -> Distribution | None:
@@ -212,39 +232,3 @@ def _distribution_of(path: str) -> Distribution | None:
     top_level = path.partition(":")[0].partition(".")[0]
     names = packages_distributions().get(top_level)
     return distribution(names[0]) if names else None
-
-
-def _gaps_in_contract(module: Any) -> list[str]:
-    """Everything that an architecture must define and does not."""
-    gaps = [
-        f"{name} is missing"
-        for name in ("__model__", "__trainer__", "__authors__", "__maintainers__")
-        if not hasattr(module, name)
-    ]
-    for name in ("__authors__", "__maintainers__"):
-        if hasattr(module, name) and not _are_people(getattr(module, name)):
-            gaps += [f'{name} is not a list of ("Name <email>", "@handle")']
-    for name, contract in (("__model__", _MODEL_CONTRACT), ("__trainer__", _TRAINER_CONTRACT)):
-        if hasattr(module, name):
-            gaps += _gaps_in_class(name, getattr(module, name), contract)
-    return gaps
-
-
-def _gaps_in_class(name: str, thing: Any, contract: tuple[str, ...]) -> list[str]:
-    """What a model or trainer class lacks."""
-    if not isinstance(thing, type):
-        return [f"{name} is not a class"]
-    gaps = [f"{thing.__name__}.{part} is missing" for part in contract if not hasattr(thing, part)]
-    hypers = getattr(thing, "Hypers", None)
-    if hypers is not None and not (isinstance(hypers, type) and dataclasses.is_dataclass(hypers)):
-        gaps.append(f"{thing.__name__}.Hypers is not a dataclass")
-    return gaps
-
-
-def _are_people(people: Any) -> bool:
-    return isinstance(people, list | tuple) and all(
-        isinstance(person, list | tuple)
-        and len(person) == 2
-        and all(isinstance(part, str) for part in person)
-        for person in people
-    )

@@ -1,5 +1,6 @@
 """TrainerInterface: what the hub expects of a trainer."""
 
+from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
@@ -22,6 +23,7 @@ class TrainerInterface(Protocol):
     def __init__(self, train_hypers: Any) -> None:
         """Take the options; nothing is trained yet."""
 
+    @abstractmethod
     def train(
         self,
         model: "ModelInterface",
@@ -32,9 +34,11 @@ class TrainerInterface(Protocol):
     ) -> None:
         """Train ``model`` in place, leaving in it the weights that are to be used."""
 
+    @abstractmethod
     def save_checkpoint(self, path: Path) -> None:
         """Write all that is needed to go on training, or to use the model."""
 
     @classmethod
+    @abstractmethod
     def load_checkpoint(cls, path: Path, train_hypers: Any) -> Self:
         """A trainer that goes on where the checkpoint was written."""

@@ -15,7 +15,7 @@ HEAVY = {"torch", "numpy", "ase", "omegaconf", "metatomic", "metatensor", "rich"
 def test_help_shows_each_command_in_one_line(mtt):
     done = mtt("--help")
     assert done.returncode == 0
-    for command in ("train", "eval", "export", "list", "completion"):
+    for command in ("train", "eval", "export", "list", "schema", "new", "completion"):
         assert f"    {command}" in done.stdout
         assert re.search(rf"^    {command} +\w.*$", done.stdout, re.MULTILINE), command
 
@@ -26,8 +26,8 @@ def test_version(mtt):
 
 @pytest.mark.parametrize(
     "words",
-    [["--help"], ["--version"], ["train", "--help"], ["completion", "bash"]],
-    ids=lambda words: words[0],
+    [["--help"], ["--version"], ["train", "--help"], ["new", "--help"], ["completion", "bash"]],
+    ids=" ".join,
 )
 def test_what_says_nothing_of_data_loads_nothing_heavy(words):
     script = f"""
@@ -70,13 +70,15 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
         return set(done.stdout.split())
 
     assert completed("mtt", "tr") == {"train"}
+    assert completed("mtt", "ne") == {"new"}
+    assert "--architecture" in completed("mtt", "schema", "--arc")
     assert "--restart" in completed("mtt", "train", "--re")
     assert "my_options.yaml" in completed("mtt", "train", "my")
 
 
-def test_list_names_every_kind_and_where_it_comes_from(mtt):
-    listed = mtt("list").stdout
-    for kind in ("architectures", "losses", "readers", "writers", "optimizers", "schedulers"):
-        assert f"{kind} " in listed
-    assert f"metatrain {metatrain.__version__}" in listed
-    assert MTT.exists()
+def test_a_reader_that_leaves_early_is_no_bug(tmp_path):
+    words = ["bash", "-c", f"{MTT} schema | head -n 1"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout == "{\n"
+    assert done.stderr == ""
+    assert not list(tmp_path.iterdir())

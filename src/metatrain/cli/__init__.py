@@ -3,6 +3,7 @@
 import argparse
 import errno
 import importlib
+import os
 import shlex
 import signal
 import sys
@@ -13,10 +14,10 @@ from pathlib import Path
 from types import FrameType
 
 from metatrain import __version__
-from metatrain.cli import completion, evaluate, export, list_plugins, train
+from metatrain.cli import completion, evaluate, export, list_plugins, new, schema, train
 from metatrain.errors import Interrupted, MetatrainError, Terminated
 
-COMMANDS = (train, evaluate, export, list_plugins, completion)
+COMMANDS = (train, evaluate, export, list_plugins, schema, new, completion)
 CRASH_LOG = Path("mtt-crash.log")
 NOTE = "the traceback is in"
 
@@ -58,6 +59,10 @@ def main(arguments: list[str] | None = None) -> int:
                 # Warnings of libraries are for us, who see them as errors in the tests.
                 warnings.simplefilter("ignore")
             getattr(importlib.import_module(module), function)(**given)
+        # here rather than at exit, where nobody could catch that the reader is gone
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _stop_printing()
     except MetatrainError as error:
         return _refuse(str(error))
     except Interrupted as stop:
@@ -80,6 +85,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _terminate(number: int, _: FrameType | None) -> None:
     raise Terminated(number)
+
+
+def _stop_printing() -> int:
+    """Leave quietly when nobody reads on, as in ``mtt list | head``."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 128 + signal.SIGPIPE
 
 
 def _refuse(message: str) -> int:

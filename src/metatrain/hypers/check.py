@@ -35,7 +35,8 @@ def build(schema: type[Section], given: Any, place: Place) -> Section:
         if name in given:
             values[name] = _checked(schema, field, hints[name], given[name], place / name)
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-            raise mistakes.missing_option(place, name, field.metadata["meaning"])
+            meaning = field.metadata.get("meaning", mistakes.expected(hints[name]))
+            raise mistakes.missing_option(place, name, meaning)
     try:
         return schema(**values)
     except (MetatrainError, ValueError) as error:
@@ -64,6 +65,20 @@ def restored(schema: type | None, container: dict[str, Any]) -> Any:
     :param container: what :func:`plain` gave
     """
     return container if schema is None else build(schema, container, Place(Origin("checkpoint")))
+
+
+def unusable_fields(schema: type) -> list[str]:
+    """What keeps a dataclass from being a section of options: the first such field, and why.
+
+    :param schema: a dataclass, sections within it included
+    """
+    try:
+        OmegaConf.structured(schema)
+    # defaults and annotations are a plug-in's own code, which may raise anything
+    except Exception as error:  # noqa: BLE001
+        field = getattr(error, "full_key", "") or schema.__name__
+        return [f"{field} cannot be an option: {str(error).partition(chr(10))[0]}"]
+    return []
 
 
 def as_section(given: Any, allowed: Iterable[str], place: Place) -> Mapping[str, Any]:
@@ -117,7 +132,7 @@ def _checked(
     schema: type, field: "dataclasses.Field[Any]", hint: Any, value: Any, place: Place
 ) -> Any:
     """The value of one field: converted, of the right type, within its range."""
-    inner, is_optional = _without_none(hint)
+    inner, is_optional = without_none(hint)
     if inner is Any or (value is None and is_optional):
         _check_range(field.metadata, value, place)
         return value
@@ -173,7 +188,7 @@ def _is_silently_converted(hint: Any, value: Any) -> bool:
     return hint is str and isinstance(value, bool)
 
 
-def _without_none(hint: Any) -> tuple[Any, bool]:
+def without_none(hint: Any) -> tuple[Any, bool]:
     """The type, and whether it may be ``None`` too."""
     if hint is Any:
         return hint, True

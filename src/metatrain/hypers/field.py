@@ -12,6 +12,7 @@ def hyper(
     above: float | None = None,
     maximum: float | None = None,
     choices: tuple[Any, ...] | None = None,
+    plugin: str | None = None,
 ) -> Any:
     """A dataclass field for one option.
 
@@ -24,9 +25,12 @@ def hyper(
     :param above: a bound that the value must exceed
     :param maximum: the greatest allowed value
     :param choices: the allowed values, if they are few
+    :param plugin: the kind of plug-in that the value names, such as ``"optimizers"``
     """
     bounds = {"minimum": minimum, "above": above, "maximum": maximum, "choices": choices}
     metadata: dict[str, Any] = {"meaning": meaning}
+    if plugin is not None:
+        metadata["plugin"] = plugin
     metadata |= {name: bound for name, bound in bounds.items() if bound is not None}
     if isinstance(default, type):
         return dataclasses.field(default_factory=default, metadata=metadata)

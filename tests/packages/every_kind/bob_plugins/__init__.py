@@ -1,0 +1,1 @@
+"""One plug-in for metatrain of every kind that is no architecture."""
