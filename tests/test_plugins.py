@@ -203,12 +203,12 @@ TRAIN = "(self, model, devices, train_datasets, val_datasets, checkpoint_dir)"
         (
             "[torch.float64]",
             "[torch.int32]",
-            "Model.__supported_dtypes__ names torch.int32, which is no floating-point type of torch",
+            "Model.__supported_dtypes__ names torch.int32, which is none of torch.float64, torch.float32 and torch.float16",
         ),
         (
             "[torch.float64]",
             '["float64"]',
-            "Model.__supported_dtypes__ names 'float64', which is no floating-point type of torch",
+            "Model.__supported_dtypes__ names 'float64', which is none of torch.float64, torch.float32 and torch.float16",
         ),
         ("frozen=True", "", "Model.Hypers is not frozen; write @dataclass(frozen=True)"),
         (

@@ -18,7 +18,7 @@ def trained_model(*targets: Target):
     model = new_model(*targets)
     model.untrained_targets = frozenset()
     for baseline in model.standardization.baselines.values():
-        baseline += 7.0
+        baseline.fill_(7.0)
     return model
 
 

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from metatrain import checkpoint
-from metatrain.data.target import Target
 from metatrain.errors import Interrupted, MetatrainError
 from metatrain.training import GradientHypers, GradientTrainer
 from metatrain.training.interruption import delayed_interruption

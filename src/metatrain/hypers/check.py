@@ -1,6 +1,7 @@
 """Typed sections: from a mapping to a frozen dataclass, all of it checked."""
 
 import dataclasses
+import math
 import re
 import types
 import typing
@@ -172,6 +173,8 @@ def _check_range(bounds: Mapping[str, Any], value: Any, place: Place) -> None:
 
 
 def _check_bounds(bounds: Mapping[str, Any], value: float, place: Place) -> None:
+    if math.isinf(value) and bounds.keys() & {"minimum", "above", "maximum"}:
+        raise mistakes.out_of_range(place, value, "a finite number")
     # each comparison is written so that NaN fails it
     if "minimum" in bounds and not value >= bounds["minimum"]:
         raise mistakes.out_of_range(place, value, f"at least {bounds['minimum']}")

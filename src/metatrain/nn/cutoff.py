@@ -17,5 +17,26 @@ def shifted_cosine(distances: Tensor, cutoff: float, width: float) -> Tensor:
     :param width: thickness of the shell in which the weight falls [length]
     :return: (E,)
     """
-    phase = ((distances - (cutoff - width)) / width).clamp(0.0, 1.0)
-    return 0.5 * (1.0 + torch.cos(math.pi * phase))
+    return half_cosine((distances - (cutoff - width)) / width)
+
+
+def half_cosine(phase: Tensor) -> Tensor:
+    """One where the phase is below zero, zero above one, a half cosine between.
+
+    :param phase: (E,) where in the shell a pair is: (distance - inner radius) / width
+    :return: (E,)
+    """
+    return 0.5 * (1.0 + torch.cos(math.pi * phase.clamp(0.0, 1.0)))
+
+
+def bump(phase: Tensor) -> Tensor:
+    """One where the phase is below zero, zero above one, and smooth to any order.
+
+    f(s) = (1 + tanh(cot(pi s))) / 2
+
+    :param phase: (E,) where in the shell a pair is: (distance - inner radius) / width
+    :return: (E,)
+    """
+    # there tanh has long reached its limits, and the cotangent is still finite
+    inside = phase.clamp(1e-6, 1.0 - 1e-6)
+    return 0.5 * (1.0 + torch.tanh(1.0 / torch.tan(math.pi * inside)))

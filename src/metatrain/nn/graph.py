@@ -24,3 +24,4 @@ class Graph(NamedTuple):
     system: Tensor  # (N,) index of the atom's system, ascending, int64
     positions: Tensor  # (N, 3) [length]
     cells: Tensor  # (S, 3, 3), rows are the cell vectors, zero where not periodic [length]
+    shifts: Tensor  # (E, 3) number of cell vectors between the neighbor and its image, int

@@ -15,9 +15,6 @@ from scipy.special import spherical_jn
 
 from metatrain.nn.spline import HermiteTable
 
-SPLINE_ERROR = 1e-8
-"""Mean absolute error that is allowed between a table and the exact functions."""
-
 Array = NDArray[np.float64]
 
 
@@ -77,10 +74,5 @@ class LaplacianEigenstates:
         return np.stack(values, axis=1), np.stack(derivatives, axis=1)
 
     def table(self) -> HermiteTable:
-        """The coarsest table of 2^k + 1 points whose spline is good to ``SPLINE_ERROR``."""
-        num_points = 5
-        while True:
-            table = HermiteTable.of(self.evaluate, self.cutoff, num_points)
-            if table.mean_error(self.evaluate) <= SPLINE_ERROR:
-                return table
-            num_points = 2 * num_points - 1
+        """The functions as a table for :class:`metatrain.nn.CubicHermiteSpline`."""
+        return HermiteTable.accurate(self.evaluate, self.cutoff)

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+SPLINE_ERROR = 1e-8
+"""Mean absolute error that is allowed between a table and the exact functions."""
 
 Array = NDArray[np.float64]
 
@@ -27,10 +31,20 @@ class HermiteTable:
     @classmethod
     def of(
         cls, functions: Callable[[Array], tuple[Array, Array]], end: float, num_points: int
-    ) -> "HermiteTable":
+    ) -> Self:
         """The table of functions that return their values and derivatives."""
         values, derivatives = functions(np.linspace(0.0, end, num_points))
         return cls(values, derivatives, end / (num_points - 1))
+
+    @classmethod
+    def accurate(cls, functions: Callable[[Array], tuple[Array, Array]], end: float) -> Self:
+        """The coarsest table of 2^k + 1 points whose spline is good to ``SPLINE_ERROR``."""
+        num_points = 5
+        while True:
+            table = cls.of(functions, end, num_points)
+            if table.mean_error(functions) <= SPLINE_ERROR:
+                return table
+            num_points = 2 * num_points - 1
 
     def mean_error(self, functions: Callable[[Array], tuple[Array, Array]]) -> float:
         """Mean absolute error of the spline in the middle of the intervals."""
