@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from metatrain.errors import MetatrainError
 from metatrain.hypers import hyper
+from metatrain.nn import LongRangeHypers
 
 
 @dataclass(frozen=True)
@@ -45,17 +46,6 @@ class BpnnHypers:
 
 
 @dataclass(frozen=True)
-class LongRangeHypers:
-    """Long-range interactions, which are not available yet."""
-
-    enable: bool = hyper(False, "add features from a long-range potential")
-    use_ewald: bool = hyper(False, "use Ewald sums in evaluation, too")
-    smearing: float = hyper(1.4, "width of the smeared charges [length]", above=0.0)
-    kspace_resolution: float = hyper(1.33, "resolution in reciprocal space [length]", above=0.0)
-    interpolation_nodes: int = hyper(5, "nodes of the mesh interpolation", minimum=1)
-
-
-@dataclass(frozen=True)
 class SoapBpnnHypers:
     """Options under ``architecture.model``."""
 
@@ -74,7 +64,6 @@ class SoapBpnnHypers:
     long_range: LongRangeHypers = hyper(LongRangeHypers, "long-range interactions")
 
     def __post_init__(self) -> None:
-        self._check_available()
         if self.legacy and self.bpnn.num_hidden_layers == 0:
             raise MetatrainError(
                 "architecture.model.bpnn.num_hidden_layers: 0 is not possible with legacy: true; "
@@ -82,13 +71,6 @@ class SoapBpnnHypers:
             )
         for target, head in self.heads.items():
             self._check_head(target, head)
-
-    def _check_available(self) -> None:
-        if self.long_range.enable:
-            raise MetatrainError(
-                "architecture.model.long_range.enable: true is not available yet in soap_bpnn; "
-                "use false."
-            )
 
     def _check_head(self, target: str, head: str) -> None:
         if head not in ("linear", "mlp"):

@@ -14,11 +14,13 @@ from metatrain.errors import MetatrainError, did_you_mean
 from metatrain.log import logger
 from metatrain.model import GraphModel
 from metatrain.nn import (
+    LONG_RANGE_PERIODICITIES,
     AtomicTypeIndex,
     EmbeddedChannels,
     Graph,
     Grouped,
     LaplacianEigenstates,
+    LongRangeFeatures,
     SphericalExpansion,
     TypeChannels,
     group_sizes,
@@ -82,6 +84,10 @@ class SoapBpnn(GraphModel):
                 num_types,
                 num_weights / 1e6,
             )
+        self.long_range = None
+        if hypers.long_range.enable:
+            self.long_range = LongRangeFeatures(num_features, hypers.long_range, self.cutoff)
+            self.uses_positions, self.periodicities = True, LONG_RANGE_PERIODICITIES
         if hypers.zbl:
             prior = repulsion(dataset_info)
             self.prior = prior
@@ -115,6 +121,7 @@ class SoapBpnn(GraphModel):
         """The model of a published checkpoint, with those of its targets that are scalars."""
         published = scalar_part(published)
         model = cls(hypers_of(published), published.dataset_info)
+        published.tell_of_long_range()
         expansion = model.expansion
         order = published_order(expansion.radial_counts, expansion.channels.num_channels)
         weights = weights_of(published, model.hypers, model.state_dict(), order)
@@ -147,4 +154,8 @@ class SoapBpnn(GraphModel):
         if self.center_encoding is not None:
             invariants = invariants * self.center_encoding(types.index_select(0, order))
         sizes = group_sizes(groups, self.num_groups)
-        return self.networks(invariants, sizes), rows, sizes
+        features = self.networks(invariants, sizes)
+        if self.long_range is not None:
+            further = self.long_range(features.index_select(0, rows), graph)
+            features = features + further.index_select(0, order)
+        return features, rows, sizes

@@ -21,6 +21,7 @@ _EXPANSION = {
     "expansion.radial.spacing": "radial.spliner.spline_spacing",
     "expansion.channels.embedding.weight": "species.embedding.weight",
 }
+_LONG_RANGE = {"charges": "charges_map", "inner": "out_projection.0", "outer": "out_projection.2"}
 _REPULSION = {"prior.radii": "additive_models.1.covalent_radii"}
 _OF_TARGETS = ("heads", "last_layers", "basis_calculators")
 _WITHOUT_MEANING = ("_mts_helper", "species_to_species_index")
@@ -39,7 +40,8 @@ def scalar_part(published: Published) -> Published:
         )
     if tensors:
         logger.warning("left out %s: soap_bpnn cannot predict tensors yet", ", ".join(tensors))
-    unused = tuple(f"{part}.{name}." for part in _OF_TARGETS for name in tensors)
+    unused = [f"{part}.{name}." for part in _OF_TARGETS for name in tensors]
+    unused += [f"long_range_featurizer.{kind}_calculator." for kind in ("ewald", "p3m", "direct")]
     heads = published.hypers.get("heads") or {}
     return dataclasses.replace(
         published,
@@ -48,7 +50,7 @@ def scalar_part(published: Published) -> Published:
         weights={
             name: value
             for name, value in published.weights.items()
-            if not name.startswith(unused) and not name.endswith(_WITHOUT_MEANING)
+            if not name.startswith(tuple(unused)) and not name.endswith(_WITHOUT_MEANING)
         },
     )
 
@@ -129,6 +131,8 @@ def _published_name(name: str, hypers: SoapBpnnHypers, targets: list[str]) -> st
     if name in _REPULSION:
         return _REPULSION[name]
     part, *rest = name.split(".")
+    if part == "long_range":
+        return f"long_range_featurizer.{_LONG_RANGE[rest[0]]}.{rest[1]}"
     if part == "networks":
         return _published_network(rest, hypers)
     if part == "readouts":

@@ -7,9 +7,15 @@ from metatrain.nn.attention import (
     token_layout,
 )
 from metatrain.nn.cutoff import bump, half_cosine, shifted_cosine
-from metatrain.nn.graph import Graph
+from metatrain.nn.graph import Graph, with_pairs
 from metatrain.nn.grouped import Grouped, group_sizes
 from metatrain.nn.laplacian_eigenstates import LaplacianEigenstates
+from metatrain.nn.long_range import (
+    LONG_RANGE_PERIODICITIES,
+    LongRangeFeatures,
+    LongRangeHypers,
+    LongRangePotential,
+)
 from metatrain.nn.neighborhoods import Neighborhoods, fill_slots, neighborhoods
 from metatrain.nn.prior import NoPrior
 from metatrain.nn.reversed_pairs import both_directions
@@ -26,6 +32,7 @@ from metatrain.nn.spline import CubicHermiteSpline, HermiteTable
 from metatrain.nn.zbl import ZBL
 
 __all__ = [
+    "LONG_RANGE_PERIODICITIES",
     "ZBL",
     "AtomicTypeIndex",
     "CubicHermiteSpline",
@@ -34,6 +41,9 @@ __all__ = [
     "Grouped",
     "HermiteTable",
     "LaplacianEigenstates",
+    "LongRangeFeatures",
+    "LongRangeHypers",
+    "LongRangePotential",
     "Neighborhoods",
     "NoPrior",
     "RadialBasis",
@@ -55,4 +65,5 @@ __all__ = [
     "silu",
     "sum_and_difference",
     "token_layout",
+    "with_pairs",
 ]

@@ -25,3 +25,24 @@ class Graph(NamedTuple):
     positions: Tensor  # (N, 3) [length]
     cells: Tensor  # (S, 3, 3), rows are the cell vectors, zero where not periodic [length]
     shifts: Tensor  # (E, 3) number of cell vectors between the neighbor and its image, int
+    charges: Tensor  # (S,) total charges, int64; see GraphModel.inputs
+    spin_multiplicities: Tensor  # (S,) int64; see GraphModel.inputs
+
+
+def with_pairs(graph: Graph, pairs: Tensor) -> Graph:
+    """The graph with some of its pairs, in any order.
+
+    :param pairs: their indices
+    """
+    return Graph(
+        types=graph.types,
+        vectors=graph.vectors.index_select(0, pairs),
+        centers=graph.centers.index_select(0, pairs),
+        neighbors=graph.neighbors.index_select(0, pairs),
+        system=graph.system,
+        positions=graph.positions,
+        cells=graph.cells,
+        shifts=graph.shifts.index_select(0, pairs),
+        charges=graph.charges,
+        spin_multiplicities=graph.spin_multiplicities,
+    )

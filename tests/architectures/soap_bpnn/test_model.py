@@ -182,7 +182,6 @@ def test_symbolically_traced_model_holds_for_other_systems(model, crystals, acet
     ("make", "message"),
     [
         (lambda: CutoffHypers(radius=3.0, width=4.0), "soap.cutoff.width"),
-        (lambda: SoapBpnnHypers(long_range=LongRangeHypers(enable=True)), "long_range.enable"),
         (lambda: SoapBpnnHypers(bpnn=BpnnHypers(num_hidden_layers=0)), "num_hidden_layers"),
         (lambda: SoapBpnnHypers(heads={"energy": "mpl"}), "heads.energy: 'mpl'"),
         (lambda: SoapBpnnHypers(legacy=False, heads={"energy": "mlp"}), "needs legacy"),

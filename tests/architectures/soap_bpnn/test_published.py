@@ -74,7 +74,7 @@ def test_other_architectures_and_versions_are_refused(published, changes, expect
     ("option", "expected"),
     [
         ({"zbl": True}, "is among its weights or its options, and not in both"),
-        ({"long_range": {"enable": True}}, "long_range.enable: true is not available yet"),
+        ({"long_range": {"enable": True}}, "is among its weights or its options, and not in both"),
         ({"something": 1}, "something: unknown option"),
         ({"soap": {"max_radial": 10**9}}, "its weights are too few for its options"),
         ({"bpnn": {"num_neurons_per_layer": 10**9}}, "its weights are too few for its options"),

@@ -1,0 +1,22 @@
+"""GAP: a sparse kernel model of the energy of each atom, fitted by one linear solve.
+
+The energy of an atom is a sum of kernels between its SOAP power spectrum and those of a
+few environments of the training set. Energies, forces and stress determine the
+coefficients together, by regularised least squares.
+"""
+
+from architectures.gap.hypers import GapHypers, GapTrainingHypers
+from architectures.gap.model import Gap
+from architectures.gap.trainer import GapTrainer
+
+__all__ = ["Gap", "GapHypers", "GapTrainer", "GapTrainingHypers"]
+
+__model__ = Gap
+__trainer__ = GapTrainer
+__authors__ = [("the metatrain developers", "@metatrain")]
+__maintainers__ = [("the metatrain developers", "@metatrain")]
+__references__ = [
+    "A. P. Bartok, M. C. Payne, R. Kondor and G. Csanyi, Phys. Rev. Lett. 104, 136403 (2010): GAP",
+    "A. P. Bartok, R. Kondor and G. Csanyi, Phys. Rev. B 87, 184115 (2013): SOAP",
+    "F. Bigi et al., J. Chem. Phys. 157, 234101 (2022): the radial basis",
+]

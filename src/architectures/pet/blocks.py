@@ -1,0 +1,139 @@
+"""Attention blocks: each atom and its pairs exchange what they know.
+
+A block gets the states of the atoms and the tokens of the pairs. The token of an atom is
+made from its state, unless state and token are of the same width: then they are the same.
+"""
+
+from typing import Tuple
+
+import torch
+from torch import Tensor, nn
+
+from architectures.pet.hypers import PetHypers
+from architectures.pet.networks import NoNorm, Norm, feed_forward, norm_of
+from metatrain.nn.attention import TokenLayout, neighborhood_attention
+
+
+class Attention(nn.Module):
+    """Softmax attention with several heads among the tokens of each atom.
+
+    :param hypers: see :class:`PetHypers`
+    :param norm: what is done to the tokens first
+    """
+
+    def __init__(self, hypers: PetHypers, norm: Norm) -> None:
+        super().__init__()
+        width = hypers.d_pet
+        self.scale = (width // hypers.num_heads) ** -0.5 / hypers.attention_temperature
+        self.norm = norm
+        self.inner = nn.Linear(width, 3 * width)
+        self.outer = nn.Linear(width, width)
+
+    def forward(self, tokens: Tensor, log_weights: Tensor, layout: TokenLayout) -> Tensor:
+        """(N + E, D) from the tokens (N + E, D).
+
+        :param log_weights: (N + E,) logarithm of the weight of each token
+        """
+        # the rows are those of all queries, all keys, all values, as published models have them
+        shape = [3, layout.num_heads, -1]
+        weight = self.inner.weight.view(shape + [tokens.shape[1]]).transpose(0, 1).flatten(0, 2)
+        bias = self.inner.bias.view(shape).transpose(0, 1).flatten()
+        projected = self.norm.then_linear(tokens, weight, bias)
+        mixed = neighborhood_attention(projected, log_weights, layout, self.scale)
+        return self.outer(mixed)
+
+
+class OwnState(nn.Module):
+    """The state of an atom is wider than its token, and has a network of its own.
+
+    :param hypers: see :class:`PetHypers`
+    """
+
+    def __init__(self, hypers: PetHypers) -> None:
+        super().__init__()
+        width = hypers.d_node
+        self.contraction = nn.Linear(width, hypers.d_pet)
+        self.expansion = nn.Linear(hypers.d_pet, width)
+        norm = norm_of(hypers.normalization, width)
+        self.mlp = feed_forward(hypers.activation, width, 2 * width, norm)
+
+    def token(self, nodes: Tensor) -> Tensor:
+        """(N, D) from the states (N, D_n)."""
+        return self.contraction(nodes)
+
+    def forward(self, nodes: Tensor, tokens: Tensor) -> Tensor:
+        """The new states.
+
+        :param nodes: (N, D_n)
+        :param tokens: (N, D)
+        """
+        nodes = nodes + self.expansion(tokens)
+        return nodes + self.mlp(nodes)
+
+
+class TokenState(nn.Module):
+    """The state of an atom is its token."""
+
+    def token(self, nodes: Tensor) -> Tensor:
+        """(N, D), the states."""
+        return nodes
+
+    def forward(self, nodes: Tensor, tokens: Tensor) -> Tensor:  # noqa: ARG002
+        """(N, D), the tokens."""
+        return tokens
+
+
+class PreNormBlock(nn.Module):
+    """Norms stand before attention and network, beside what is passed on as it is.
+
+    :param hypers: see :class:`PetHypers`
+    """
+
+    def __init__(self, hypers: PetHypers) -> None:
+        super().__init__()
+        width = hypers.d_pet
+        self.attention = Attention(hypers, norm_of(hypers.normalization, width))
+        norm = norm_of(hypers.normalization, width)
+        self.mlp = feed_forward(hypers.activation, width, hypers.d_feedforward, norm)
+        self.state = TokenState() if hypers.d_node == width else OwnState(hypers)
+
+    def forward(
+        self, nodes: Tensor, pairs: Tensor, log_weights: Tensor, layout: TokenLayout
+    ) -> Tuple[Tensor, Tensor]:
+        """States and tokens after the block.
+
+        :param nodes: (N, D_n) states of the atoms
+        :param pairs: (E, D) tokens of the pairs
+        :param log_weights: (N + E,) logarithm of the weight of each token
+        """
+        tokens = torch.cat([self.state.token(nodes), pairs])
+        mixed = self.attention(tokens, log_weights, layout)
+        of_nodes, of_pairs = mixed.split([nodes.shape[0], pairs.shape[0]])
+        pairs = pairs + of_pairs
+        return self.state(nodes, of_nodes), pairs + self.mlp(pairs)
+
+
+class PostNormBlock(nn.Module):
+    """Norms stand after attention and network, over all that is passed on.
+
+    :param hypers: see :class:`PetHypers`
+    """
+
+    def __init__(self, hypers: PetHypers) -> None:
+        super().__init__()
+        width = hypers.d_pet
+        self.attention = Attention(hypers, NoNorm())
+        self.norm_attention = norm_of(hypers.normalization, width)
+        self.norm_mlp = norm_of(hypers.normalization, width)
+        self.mlp = feed_forward(hypers.activation, width, hypers.d_feedforward, NoNorm())
+        self.state = TokenState() if hypers.d_node == width else OwnState(hypers)
+
+    def forward(
+        self, nodes: Tensor, pairs: Tensor, log_weights: Tensor, layout: TokenLayout
+    ) -> Tuple[Tensor, Tensor]:
+        """As in :class:`PreNormBlock`."""
+        tokens = torch.cat([self.state.token(nodes), pairs])
+        tokens = self.norm_attention(tokens + self.attention(tokens, log_weights, layout))
+        tokens = self.norm_mlp(tokens + self.mlp(tokens))
+        of_nodes, of_pairs = tokens.split([nodes.shape[0], pairs.shape[0]])
+        return self.state(nodes, of_nodes), of_pairs
