@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Dict, Protocol, Self, runtime_checkable
 
 import torch
-from metatomic.torch import AtomisticModel, NeighborListOptions
+from metatomic.torch import AtomisticModel, ModelOutput, NeighborListOptions
 from torch import Tensor
 
 from metatrain import checkpoint, published
+from metatrain.data.inputs import SYSTEM_INPUTS
 from metatrain.data.target import DatasetInfo
 from metatrain.errors import MetatrainError
 from metatrain.export import AtomisticExport
@@ -28,7 +29,8 @@ class ModelInterface(Protocol):
 
     A model need not derive from this class: whatever has these members is a model. It
     may have a frozen dataclass ``Hypers``, whose fields are the options under
-    ``architecture.model``, and a method ``requested_neighbor_lists()``.
+    ``architecture.model``, and the methods ``requested_neighbor_lists()`` and
+    ``requested_inputs()`` of metatomic's modules.
     """
 
     __supported_devices__: ClassVar[list[str]]
@@ -85,6 +87,9 @@ class GraphModel(torch.nn.Module, ABC):
     """The ``ModuleList``s that hold one module per target, in the order of the targets."""
     num_message_passing: int = 1
     """How many cutoffs far an atom's energy can see; the interaction range follows."""
+    uses_positions: bool = False
+    """Whether ``forward`` looks at positions and cells beside pair vectors: then there are
+    derivatives by them, too, and the interaction range is infinite."""
 
     def __init__(self, hypers: Any, dataset_info: DatasetInfo) -> None:
         super().__init__()
@@ -94,6 +99,11 @@ class GraphModel(torch.nn.Module, ABC):
         self.prior: torch.nn.Module = NoPrior()
         # Not a module: it stays in float64 whatever the network is cast to.
         self.standardization = Standardization.identity(dataset_info)
+        # What the model looks at beside atoms, with the values that it knows: of 'charge' and
+        # 'spin_multiplicity'; files and engines are asked for these alone.
+        self.inputs: dict[str, range] = {}
+        # In how many directions systems may be periodic; others are refused.
+        self.periodicities: tuple[int, ...] = (0, 1, 2, 3)
         # Those whose standardization is still to be fitted.
         self.untrained_targets = frozenset(dataset_info.targets)
 
@@ -108,6 +118,13 @@ class GraphModel(torch.nn.Module, ABC):
     def requested_neighbor_lists(self) -> list[NeighborListOptions]:
         """The one full list of pairs closer than the cutoff."""
         return [NeighborListOptions(cutoff=self.cutoff, full_list=True, strict=True)]
+
+    def requested_inputs(self) -> dict[str, ModelOutput]:
+        """What metatomic has to know of each system beside atoms and pairs."""
+        return {
+            name: ModelOutput(unit=SYSTEM_INPUTS[name].unit, sample_kind="system")
+            for name in self.inputs
+        }
 
     @property
     def dtype(self) -> torch.dtype:

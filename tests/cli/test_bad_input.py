@@ -209,7 +209,7 @@ def test_a_folder_is_no_options_file(refused):
         (model(soap={"cutoff": {"radius": 2, "width": 3}}), "line 10: architecture.model.soap.cutoff.width: 3.0 exceeds the radius, 2.0"),
         (model(heads={"enrgy": "mlp"}), "architecture.model.heads.enrgy: no such target; did you mean 'energy'? the targets are: energy"),
         (model(heads={"energy": "mpl"}), "architecture.model.heads.energy: 'mpl' is no kind of head; use 'linear' or 'mlp'"),
-        (model(long_range={"enable": True}), "architecture.model.long_range.enable: true is not available yet"),
+        (model(long_range={"smearing": 0}), "architecture.model.long_range.smearing: found 0.0, expected a number above 0"),
         ({"seed": -1}, "line 1: seed: found -1, expected at least 0"),
         # plug-ins
         ({"architecture": {"name": "soap_bpn"}}, "line 3: architecture.name: 'soap_bpn' is not installed; did you mean 'soap_bpnn'? installed: "),

@@ -19,7 +19,9 @@ def columns(files, energy_source):
     ]
     both = Columns.concatenate([read_columns(source) for source in sources])
     values = both.values | {"mtt::charge": torch.rand(len(both.types), 2, dtype=torch.float64)}
-    return dataclasses.replace(both, values=values)
+    charges = torch.arange(len(both), dtype=torch.float64) - 4
+    inputs = {"charge": charges, "spin_multiplicity": charges + 5}
+    return dataclasses.replace(both, values=values, inputs=inputs)
 
 
 @pytest.fixture
@@ -41,6 +43,8 @@ def test_a_batch_is_what_its_systems_are_on_their_own(columns, batches, systems)
     assert torch.equal(graph.centers, pairs.centers + first_atoms)
     assert torch.equal(graph.neighbors, pairs.neighbors + first_atoms)
     assert torch.equal(graph.vectors, pairs.vectors)
+    assert graph.charges.tolist() == [system - 4 for system in systems]
+    assert graph.spin_multiplicities.tolist() == [system + 1 for system in systems]
     for labels, expected in (
         (values, alone.values),
         (forces, alone.forces),
@@ -57,7 +61,7 @@ def test_a_batch_is_what_its_systems_are_on_their_own(columns, batches, systems)
 def test_centers_ascend_and_indices_are_int64(batches, systems):
     graph = batches.batch(torch.tensor(systems)).graph
     assert (graph.centers.diff() >= 0).all()
-    for index in (graph.types, graph.centers, graph.neighbors, graph.system):
+    for index in (graph.types, graph.centers, graph.neighbors, graph.system, graph.charges):
         assert index.dtype == torch.int64
 
 

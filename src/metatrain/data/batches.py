@@ -59,6 +59,8 @@ class BatchColumns:
             positions=columns.positions.to(device, dtype),
             cells=columns.cells.to(device, dtype),
             shifts=pairs.shifts.to(device),
+            charges=columns.inputs["charge"].to(device, torch.int64),
+            spin_multiplicities=columns.inputs["spin_multiplicity"].to(device, torch.int64),
         )
         self._per_atom = frozenset(filter(columns.is_per_atom, columns.values))
         self._values = cast(columns.values)
@@ -94,6 +96,8 @@ class BatchColumns:
             positions=self._graph.positions[atoms],
             cells=self._graph.cells[systems],
             shifts=self._graph.shifts[pairs],
+            charges=self._graph.charges[systems],
+            spin_multiplicities=self._graph.spin_multiplicities[systems],
         )
         return Batch(
             graph,
@@ -121,6 +125,8 @@ class BatchColumns:
             positions=self._graph.positions.index_select(0, atoms),
             cells=self._graph.cells.index_select(0, rows),
             shifts=self._graph.shifts.index_select(0, pairs),
+            charges=self._graph.charges.index_select(0, rows),
+            spin_multiplicities=self._graph.spin_multiplicities.index_select(0, rows),
         )
         return Batch(
             graph,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from metatrain.data.inputs import default_inputs
 from metatrain.data.segments import offsets_of, rows_of, segment_of_row
 from metatrain.data.target import Target
 
@@ -65,6 +66,8 @@ class Columns:
     :param values: by target, (S, V), or (N, V) for a target per atom
     :param forces: by target, (N, 3), −dE/dr
     :param stress: by target, (S, 3, 3), (dE/dstrain)/volume
+    :param inputs: (S,) of each of :data:`metatrain.data.inputs.SYSTEM_INPUTS`, charges and the
+        like; NaN where a file has something else than a number
     :param origin: where the systems come from
     :param targets_per_atom: names of the targets per atom; needed only where every system
         is a single atom, for otherwise the number of rows tells
@@ -78,6 +81,7 @@ class Columns:
     values: dict[str, Tensor]
     forces: dict[str, Tensor]
     stress: dict[str, Tensor]
+    inputs: dict[str, Tensor]
     origin: Origin
     targets_per_atom: frozenset[str] = frozenset()
 
@@ -109,6 +113,10 @@ class Columns:
             for name in sorted(labels):
                 digest.update(name.encode())
                 columns.append(labels[name])
+        for name, default in default_inputs(len(self)).items():
+            if not torch.equal(self.inputs[name], default):
+                digest.update(name.encode())
+                columns.append(self.inputs[name])
         for column in columns:
             digest.update(column.contiguous().numpy().tobytes())
         return digest.hexdigest()
@@ -137,6 +145,7 @@ class Columns:
             },
             forces={name: forces[atoms] for name, forces in self.forces.items()},
             stress={name: stress[systems] for name, stress in self.stress.items()},
+            inputs={name: values[systems] for name, values in self.inputs.items()},
             origin=self.origin.select(systems),
             targets_per_atom=frozenset(filter(self.is_per_atom, self.values)),
         )
@@ -190,6 +199,7 @@ class Columns:
             },
             forces=_join_all([part.forces for part in parts], sizes_in_atoms),
             stress=_join_all([part.stress for part in parts], sizes_in_systems),
+            inputs=_join_all([part.inputs for part in parts], sizes_in_systems),
             origin=Origin.concatenate([part.origin for part in parts]),
             targets_per_atom=per_atom,
         )

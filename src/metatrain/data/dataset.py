@@ -1,6 +1,6 @@
 """The data set that trainers get: samples of metatensor objects, and the columns behind them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,7 @@ from metatomic.torch import NeighborListOptions, System
 from torch import Tensor
 
 from metatrain.data.columns import Columns
+from metatrain.data.inputs import check_names, tensor_map_of
 from metatrain.data.neighbor_lists import Pairs, find_pairs
 from metatrain.data.target import Target
 
@@ -36,6 +37,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
     :param dtype: of systems and labels in the samples
     :param length_unit: unit of positions and cells
     :param neighbor_lists: the lists that every system carries
+    :param inputs: names of what else every system carries, ``charge`` or ``spin_multiplicity``
     """
 
     def __init__(
@@ -46,12 +48,15 @@ class Dataset(torch.utils.data.Dataset[Any]):
         *,
         length_unit: str = "",
         neighbor_lists: Sequence[NeighborListOptions] = (),
+        inputs: Iterable[str] = (),
     ) -> None:
         self.columns = columns.completed(targets)
         self.targets = dict(targets)
         self.dtype = dtype
         self.length_unit = length_unit
         self.neighbor_lists = tuple(neighbor_lists)
+        self.inputs = tuple(inputs)
+        check_names(self.inputs)
         self._pairs: dict[float, Pairs] = {}
         fields: dict[str, Callable[[int], Any]] = {"system": self._system}
         for name, target in self.targets.items():
@@ -88,6 +93,9 @@ class Dataset(torch.utils.data.Dataset[Any]):
         )
         for options in self.neighbor_lists:
             system.add_neighbor_list(options, self._neighbors(index, options))
+        for name in self.inputs:
+            value = columns.inputs[name][index].to(self.dtype)
+            system.add_data(name, tensor_map_of(name, value))
         return system
 
     def _neighbors(self, index: int, options: NeighborListOptions) -> TensorBlock:

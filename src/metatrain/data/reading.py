@@ -12,6 +12,7 @@ from metatrain.data import labels
 from metatrain.data.columns import Columns, Origin
 from metatrain.data.files import Keys, files_of, gradients_of, read_in_step
 from metatrain.data.frames import Frames
+from metatrain.data.inputs import inputs_in
 from metatrain.data.labels import Chunk, Width
 from metatrain.data.segments import offsets_of
 from metatrain.data.source import DataSource, GradientSource, TargetSource
@@ -169,6 +170,7 @@ def _columns_of(source: DataSource, chunks: dict[str, Chunk], factors: _Factors)
         values={},
         forces={},
         stress={},
+        inputs=inputs_in(frames),
         origin=Origin(
             (systems.path,),
             torch.zeros(len(frames), dtype=torch.int64),

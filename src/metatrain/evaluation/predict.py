@@ -118,7 +118,14 @@ class Predictor:
         """Systems whose pair vectors depend on these positions and cells."""
         requests = self.model.requested_neighbor_lists()
         length_unit = self.options.length_unit
-        plain = Dataset(columns, {}, self.dtype, length_unit=length_unit, neighbor_lists=requests)
+        plain = Dataset(
+            columns,
+            {},
+            self.dtype,
+            length_unit=length_unit,
+            neighbor_lists=requests,
+            inputs=self.model.requested_inputs(use_new_names=True),
+        )
         systems = []
         for index in range(len(columns)):
             sample = plain[index].system.to(device=self.device)
@@ -128,6 +135,8 @@ class Predictor:
                 pairs = sample.get_neighbor_list(options).copy()
                 register_autograd_neighbors(system, pairs, check_consistency=False)
                 system.add_neighbor_list(options, pairs)
+            for name in sample.known_data():
+                system.add_data(name, sample.get_data(name))
             systems.append(system)
         return systems
 

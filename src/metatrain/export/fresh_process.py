@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 import torch
-from metatensor.torch import Labels, TensorBlock
+from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import (
     AtomisticModel,
     ModelEvaluationOptions,
@@ -56,12 +56,20 @@ def attach_pairs(system: System, options: NeighborListOptions, candidates: Tenso
     system.add_neighbor_list(options, block)
 
 
+def attach_input(system: System, name: str, value: Tensor) -> None:
+    """Add a number that a model requests, such as the total charge."""
+    first = torch.zeros((1, 1), dtype=torch.int32)
+    block = TensorBlock(value.reshape(1, 1), Labels("system", first), [], Labels(name, first))
+    system.add_data(name, TensorMap(Labels("_", first), [block]))
+
+
 def evaluate(
     model: AtomisticModel, case: dict[str, Tensor], output: str, dtype: torch.dtype
 ) -> dict[str, Tensor]:
     """Value of one output for one system, and its derivatives.
 
-    :param case: ``types``, ``positions``, ``cell``, ``pbc``, ``candidates``
+    :param case: ``types``, ``positions``, ``cell``, ``pbc``, ``candidates``, and by their names
+        the numbers that a model may request as inputs
     :param output: its name
     :param dtype: precision of what the model gets
     :return: ``value`` (V,) of all blocks; ``positions`` (N, 3) and ``strain`` (3, 3),
@@ -72,6 +80,8 @@ def evaluate(
     system = System(case["types"], leaf @ strain, case["cell"].to(dtype) @ strain, case["pbc"])
     for options in model.requested_neighbor_lists():
         attach_pairs(system, options, case["candidates"])
+    for name in model.requested_inputs(use_new_names=True):
+        attach_input(system, name, case[name].to(dtype))
     request = ModelEvaluationOptions(outputs={output: ModelOutput(sample_kind="system")})
     blocks = model([system], request, check_consistency=False)[output].blocks()
     values = torch.cat([block.values.reshape(-1) for block in blocks])

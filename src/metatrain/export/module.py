@@ -1,6 +1,7 @@
 """The module inside an exported model: systems in, ``TensorMap``s out."""
 
 import copy
+import math
 
 # TorchScript reads the annotations of forward, and knows typing's names only.
 from typing import Any, Dict, List, Optional, Tuple
@@ -118,6 +119,9 @@ class AtomisticExport(torch.nn.Module):
     :param dtype: of positions, baseline, scale and results
     """
 
+    # TorchScript cannot tell the type of an empty dictionary
+    known_inputs: Dict[str, Tuple[int, int]]
+
     def __init__(self, model: Any, dtype: torch.dtype) -> None:
         super().__init__()
         self.network = model
@@ -141,10 +145,17 @@ class AtomisticExport(torch.nn.Module):
         row_of_type = torch.full((max(types) + 1,), -1)
         row_of_type[torch.tensor(types)] = torch.arange(len(types))
         self.register_buffer("row_of_type", row_of_type)
+        # the first and the last value of each input
+        self.known_inputs = {name: (known[0], known[-1]) for name, known in model.inputs.items()}
+        self.periodicities: List[int] = list(model.periodicities)
 
     def requested_neighbor_lists(self) -> List[NeighborListOptions]:
         """The list of pairs that an engine has to attach to the systems."""
         return [self.neighbor_list]
+
+    def requested_inputs(self) -> Dict[str, ModelOutput]:
+        """What else an engine has to attach to the systems."""
+        return self.network.requested_inputs()
 
     def forward(
         self,
@@ -161,6 +172,7 @@ class AtomisticExport(torch.nn.Module):
         results: Dict[str, TensorMap] = {}
         if len(outputs) == 0 or len(systems) == 0:
             return results
+        self.check_periodicity(systems)
         graph = self.graph(systems)
         per_atom = self.network(graph)
         prior = self.network.prior(graph)
@@ -192,6 +204,18 @@ class AtomisticExport(torch.nn.Module):
                     labels = Labels(["system"], kept_systems.to(torch.int32).reshape(-1, 1))
                 results[name] = target.tensor_map(values, labels)  # type: ignore[operator]
         return results
+
+    def check_periodicity(self, systems: List[System]) -> None:
+        """Refuse systems that are periodic in a way that the model cannot treat."""
+        if len(self.periodicities) == 4:
+            return
+        for one in systems:
+            number = int(one.pbc.sum())
+            if number not in self.periodicities:
+                raise ValueError(
+                    f"a system is periodic in {number} of 3 directions, but the model takes only "
+                    f"systems that are periodic in some of {self.periodicities} directions"
+                )
 
     def graph(self, systems: List[System]) -> Graph:
         """The systems as one graph, with pairs sorted by center."""
@@ -228,7 +252,34 @@ class AtomisticExport(torch.nn.Module):
             positions=torch.cat(positions).to(dtype),
             cells=torch.stack(cells).to(dtype),
             shifts=torch.cat(shifts)[order],
+            charges=self.input_values(systems, "charge", 0),
+            spin_multiplicities=self.input_values(systems, "spin_multiplicity", 1),
         )
+
+    def input_values(self, systems: List[System], name: str, default: int) -> Tensor:
+        """(S,) what an engine tells of the systems, or else the default.
+
+        :param name: of the input
+        :param default: for systems of which nothing is told, and if the model does not look at it
+        """
+        device = systems[0].positions.device
+        if name not in self.known_inputs:
+            return torch.full([len(systems)], default, dtype=torch.int64, device=device)
+        values: List[Tensor] = []
+        for one in systems:
+            value = torch.full([], default, dtype=torch.float64, device=device)
+            if name in one.known_data():
+                value = one.get_data(name).block().values.reshape([]).to(torch.float64)
+            values.append(value)
+        numbers = torch.stack(values)
+        first, last = self.known_inputs[name]
+        is_known = (numbers == numbers.round()) & (numbers >= first) & (numbers <= last)
+        if not bool(is_known.all()):
+            found = float(numbers[torch.logical_not(is_known)][0])
+            raise ValueError(
+                f"{name} is {found}, but the model knows whole numbers from {first} to {last} only"
+            )
+        return numbers.to(torch.int64)
 
     @classmethod
     def of(cls, model: Any, dtype: torch.dtype = torch.float64) -> AtomisticModel:
@@ -254,7 +305,9 @@ class AtomisticExport(torch.nn.Module):
         capabilities = ModelCapabilities(
             outputs=outputs,
             atomic_types=list(model.dataset_info.atomic_types),
-            interaction_range=model.cutoff * model.num_message_passing,
+            interaction_range=(
+                math.inf if model.uses_positions else model.cutoff * model.num_message_passing
+            ),
             length_unit=model.dataset_info.length_unit,
             supported_devices=list(model.__supported_devices__),
             dtype=str(dtype).removeprefix("torch."),

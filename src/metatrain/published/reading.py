@@ -78,6 +78,15 @@ class Published:
                 "which brings it up to date."
             )
 
+    def tell_of_long_range(self) -> None:
+        """Log where long-range features will differ from those of the published package."""
+        if (self.hypers.get("long_range") or {}).get("enable"):
+            logger.info(
+                "long range: the published package predicts with a mesh, and trains with fewer "
+                "waves; here all waves of the Ewald sum are taken in both, so that energies of "
+                "periodic systems differ in the last digits"
+            )
+
 
 def is_published(path: Path) -> bool:
     """Whether a file looks like a checkpoint of the published package, from how it begins.

@@ -23,7 +23,7 @@ class ForwardTests(ArchitectureTests):
 
     def graph(self, dtype: torch.dtype = torch.float64) -> Graph:
         """All test systems as one graph."""
-        columns = systems.columns_of(systems.everything())
+        columns = systems.columns_of(self.everything())
         pairs = find_pairs(columns, self.new_model().cutoff)
         batches = BatchColumns(columns, pairs, dtype=dtype, device=torch.device("cpu"))
         return batches.batch(torch.arange(len(columns))).graph
@@ -45,20 +45,24 @@ class ForwardTests(ArchitectureTests):
         self._check_same(lambda graph: traced(*graph), model, graph)
 
     def _check_same(self, other: Any, model: Any, graph: Graph) -> None:
-        """Values and their derivatives by the pair vectors are equal."""
+        """Values and their derivatives by pair vectors, positions and cells are equal."""
         results = []
         for function in (other, model):
-            vectors = graph.vectors.clone().requires_grad_()
-            values = function(graph._replace(vectors=vectors))["energy"]
-            (gradient,) = torch.autograd.grad(values.sum(), vectors)
-            results.append((values.detach(), gradient))
+            leaves = [
+                leaf.clone().requires_grad_()
+                for leaf in (graph.vectors, graph.positions, graph.cells)
+            ]
+            changed = dict(zip(("vectors", "positions", "cells"), leaves, strict=True))
+            values = function(graph._replace(**changed))["energy"]
+            gradients = torch.autograd.grad(values.sum(), leaves, materialize_grads=True)
+            results.append((values.detach(), *gradients))
         for found, expected in zip(*results, strict=True):
             assert_close(found, expected)
 
     def test_training_sees_what_the_exported_model_computes(self) -> None:
         model, graph = self.new_model(), self.graph()
         found = predict(_WithPrior(model), graph, {"energy": ENERGY}, is_training=False)["energy"]
-        exported = self.predict(systems.everything(), model.export())
+        exported = self.predict(self.everything(), model.export())
         num_atoms = torch.bincount(graph.system)
         assert_close(found.values.squeeze(1) * num_atoms, exported.values["energy"].squeeze(1))
         assert found.forces is not None
@@ -98,6 +102,7 @@ class _WithPrior(torch.nn.Module):
     def __init__(self, model: GraphModel) -> None:
         super().__init__()
         self.model = model
+        self.uses_positions = model.uses_positions
 
     def forward(self, graph: Graph) -> dict[str, Tensor]:
         """Values per atom (a new model has scales of one and no baseline)."""

@@ -9,6 +9,7 @@ from metatensor.torch import Labels, TensorBlock
 from metatomic.torch import System
 
 from metatrain.data.columns import Columns, Origin
+from metatrain.data.inputs import SYSTEM_INPUTS
 from metatrain.data.segments import offsets_of
 
 ATOMIC_TYPES = [1, 6, 8]
@@ -28,6 +29,12 @@ def columns_of(systems: Sequence[ase.Atoms]) -> Columns:
         values={},
         forces={},
         stress={},
+        inputs={
+            name: torch.tensor(
+                [float(atoms.info.get(name, one.default)) for atoms in systems]
+            ).double()
+            for name, one in SYSTEM_INPUTS.items()
+        },
         origin=Origin(
             ("testing",), torch.zeros(len(systems), dtype=torch.int64), torch.arange(len(systems))
         ),
@@ -37,7 +44,9 @@ def columns_of(systems: Sequence[ase.Atoms]) -> Columns:
 def molecule() -> ase.Atoms:
     """A distorted formaldehyde: no symmetry that could hide a mistake."""
     positions = [[0.0, 0.1, 0.0], [1.2, 0.0, 0.1], [-0.6, 0.9, 0.2], [-0.5, -0.9, 0.3]]
-    return ase.Atoms("COHH", positions=positions)
+    # an ion, and a radical, for models that look at that
+    info = {"charge": 1, "spin_multiplicity": 2}
+    return ase.Atoms("COHH", positions=positions, info=info)
 
 
 def crystal() -> ase.Atoms:
@@ -109,6 +118,8 @@ def with_shuffled_pairs(system: System) -> System:
         samples = Labels(pairs.samples.names, pairs.samples.values[order])
         block = TensorBlock(pairs.values[order], samples, pairs.components, pairs.properties)
         shuffled.add_neighbor_list(options, block)
+    for name in system.known_data():
+        shuffled.add_data(name, system.get_data(name))
     return shuffled
 
 

@@ -40,13 +40,20 @@ def predict(
     """Values, forces and strain derivatives of all systems of a batch.
 
     One derivative with respect to the pair vectors v gives both: F_i = sum_j dE/dv_ij −
-    dE/dv_ji, and dE/dstrain = sum v ⊗ dE/dv for the strain r' = r (1 + strain).
+    dE/dv_ji, and dE/dstrain = sum v ⊗ dE/dv for the strain r' = r (1 + strain). A model
+    that says ``uses_positions`` adds −dE/dr_i, and r ⊗ dE/dr and a ⊗ dE/da of atoms and cell
+    vectors.
 
     :param is_training: whether the derivatives will be differentiated by the parameters
     """
     needs_gradient = any(target.gradients for target in targets.values())
     if needs_gradient:
         graph = graph._replace(vectors=graph.vectors.detach().requires_grad_())
+        if getattr(model, "uses_positions", False):
+            graph = graph._replace(
+                positions=graph.positions.detach().requires_grad_(),
+                cells=graph.cells.detach().requires_grad_(),
+            )
     with torch.set_grad_enabled(is_training or needs_gradient):
         per_atom = model(graph)
         return {
@@ -66,9 +73,10 @@ def _predict_target(
     if not target.gradients:
         return Prediction(means)
 
-    (gradient,) = torch.autograd.grad(
+    leaves = [leaf for leaf in (graph.vectors, graph.positions, graph.cells) if leaf.requires_grad]
+    gradient, *further = torch.autograd.grad(
         per_atom.sum(),
-        graph.vectors,
+        leaves,
         create_graph=is_training,
         # one graph serves all targets, and the loss of a training step
         retain_graph=True,
@@ -79,12 +87,27 @@ def _predict_target(
         forces = torch.zeros_like(graph.positions)
         forces = forces.index_add(0, graph.centers, gradient)
         forces = forces.index_add(0, graph.neighbors, -gradient)
+        if further:
+            forces = forces - further[0]
     if target.has_stress:
         pair_strain = graph.vectors.detach().unsqueeze(2) * gradient.unsqueeze(1)
         strain = torch.zeros_like(graph.cells)
         strain = strain.index_add(0, graph.system[graph.centers], pair_strain)
+        if further:
+            strain = strain + _strain_of_positions(graph, *further)
         strain = strain / num_atoms.reshape(-1, 1, 1)
     return Prediction(means, forces, strain)
+
+
+def _strain_of_positions(graph: Graph, by_positions: Tensor, by_cells: Tensor) -> Tensor:
+    """(S, 3, 3) derivative by strain, as far as positions and cells enter by themselves.
+
+    :param by_positions: (N, 3) derivative by the positions
+    :param by_cells: (S, 3, 3) derivative by the cell vectors
+    """
+    of_atoms = graph.positions.detach().unsqueeze(2) * by_positions.unsqueeze(1)
+    of_cells = graph.cells.detach().mT @ by_cells
+    return of_cells.index_add(0, graph.system, of_atoms)
 
 
 @dataclass(frozen=True)

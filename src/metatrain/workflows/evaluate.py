@@ -13,6 +13,8 @@ from metatrain.data import writers
 from metatrain.data.atomic_types import check_atomic_types
 from metatrain.data.columns import Columns
 from metatrain.data.frames import Frames
+from metatrain.data.known_inputs import check_inputs
+from metatrain.data.periodicity import check_periodicity
 from metatrain.data.reading import Units, stream_columns
 from metatrain.data.source import DataSource, TargetSource
 from metatrain.data.target import DatasetInfo, Target
@@ -70,7 +72,7 @@ def evaluate(
         units = Units(info.length_unit, {name: t.unit for name, t in info.targets.items()})
         with write.open(output) as writer, live_line() as live:
             for source in sources:
-                chunks = _of_known_types(stream_columns(source, units), info.atomic_types)
+                chunks = _of_known_systems(stream_columns(source, units), model)
                 for frames in evaluation.stream(chunks):
                     writer.write(frames)
                     live.show(f"{evaluation.num_systems} systems")
@@ -91,13 +93,20 @@ def _metrics_file(output: Path) -> Path:
     return output.with_name(f"{output.stem}_metrics.json")
 
 
-def _of_known_types(
-    chunks: Iterator[tuple[Frames, Columns]], known: list[int]
+def _of_known_systems(
+    chunks: Iterator[tuple[Frames, Columns]], model: AtomisticModel
 ) -> Iterator[tuple[Frames, Columns]]:
-    """The same chunks; raises at the first atom of an element that the model does not know."""
+    """The same chunks; raises at the first system with something that the model does not know."""
+    types = model.capabilities().atomic_types
+    # only models of ours tell what they know
+    ends = getattr(model.module, "known_inputs", {})
+    inputs = {name: range(first, last + 1) for name, (first, last) in ends.items()}
+    periodicities = getattr(model.module, "periodicities", range(4))
     for frames, columns in chunks:
-        way_out = "leave that system out, or train a model on such atoms"
-        check_atomic_types(columns, known, where="", way_out=way_out)
+        way_out = "leave that system out, or train a model on such "
+        check_atomic_types(columns, types, where="", way_out=f"{way_out}atoms")
+        check_inputs(columns, inputs, where="", way_out=f"{way_out}systems")
+        check_periodicity(columns, periodicities, where="", way_out="leave that system out")
         yield frames, columns
 
 

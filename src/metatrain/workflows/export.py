@@ -89,7 +89,9 @@ def with_metadata(model: Any, metadata: ModelMetadata, dtype: str | None = None)
     :param dtype: ``None`` leaves the choice to the architecture
     """
     exported = _exported(model, dtype)
-    return AtomisticModel(exported.module, metadata, exported.capabilities())
+    # All of it, not the module inside: its capabilities also name outputs as engines once did,
+    # which the module inside does not know.
+    return AtomisticModel(exported, metadata, exported.capabilities())
 
 
 def _exported(model: Any, dtype: str | None) -> AtomisticModel:

@@ -14,6 +14,8 @@ import torch
 
 from metatrain import __version__, checkpoint
 from metatrain.data.dataset import Dataset
+from metatrain.data.known_inputs import check_inputs, overlooked
+from metatrain.data.periodicity import check_periodicity
 from metatrain.data.target import DatasetInfo
 from metatrain.errors import Interrupted, Terminated
 from metatrain.files import replacing
@@ -173,6 +175,10 @@ def _fit(
     else:
         model, trainer = start.parts(parts.info, options.architecture.training)
     requests: list[Any] = getattr(model, "requested_neighbor_lists", list)()
+    inputs: dict[str, Any] = getattr(model, "requested_inputs", dict)()
+    _check_systems(parts, model)
+    for overseen in overlooked(parts.columns["training"], inputs):
+        logger.warning("the systems differ in %s, which the model does not look at", overseen)
     datasets = {
         part: [
             Dataset(
@@ -181,6 +187,7 @@ def _fit(
                 resources.dtype,
                 length_unit=parts.info.length_unit,
                 neighbor_lists=requests,
+                inputs=inputs,
             )
         ]
         for part, columns in parts.columns.items()
@@ -196,3 +203,14 @@ def _fit(
     trainer.save_checkpoint(resources.folder / "model.ckpt")
     checkpoint.seal(resources.folder / "model.ckpt")
     return model
+
+
+def _check_systems(parts: Parts, model: Any) -> None:
+    """Refuse systems that the model cannot treat, or whose charge it does not know, in any part."""
+    leave_out = "leave that system out"
+    way_out = f"{leave_out}, or raise the largest one in architecture.model"
+    for part, columns in parts.columns.items():
+        where = f"{part}_set: "
+        check_inputs(columns, getattr(model, "inputs", {}), where=where, way_out=way_out)
+        periodicities = getattr(model, "periodicities", range(4))
+        check_periodicity(columns, periodicities, where=where, way_out=leave_out)
