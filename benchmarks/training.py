@@ -1,4 +1,4 @@
-"""Training speed of soap_bpnn, against the published metatrain in the same run.
+"""Training speed of an architecture, against the published metatrain in the same run.
 
 Both train the same data with their defaults, in turns. An epoch is timed from one line of the
 log to the next, so that start-up does not count; it holds the steps on the training set and one
@@ -23,7 +23,7 @@ import numpy as np
 OPTIONS = """
 seed: {seed}
 architecture:
-  name: soap_bpnn
+  name: {architecture}
   training:
     num_epochs: {num_epochs}
     log_interval: 1
@@ -42,6 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="structures with energy, forces")
     parser.add_argument("--published", type=Path, help="the mtt command of the published package")
+    parser.add_argument("--architecture", default="soap_bpnn")
     parser.add_argument("--ours", type=Path, default=Path(sys.executable).parent / "mtt")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=6)
@@ -52,15 +53,20 @@ def main() -> None:
     commands = {"ours": given.ours} | ({"published": given.published} if given.published else {})
     commands = {name: command.absolute() for name, command in commands.items()}
     rates: dict[str, list[float]] = {name: [] for name in commands}
+    peaks: dict[str, list[float]] = {name: [] for name in commands}
     with tempfile.TemporaryDirectory() as folder:
         num_training = split(given.data, Path(folder))
         for repeat in range(given.repeats):
-            options = OPTIONS.format(seed=repeat, num_epochs=given.epochs)
+            options = OPTIONS.format(
+                architecture=given.architecture, seed=repeat, num_epochs=given.epochs
+            )
             (Path(folder) / "options.yaml").write_text(options)
             for name, command in commands.items():
-                seconds = epoch_times(command, Path(folder), given.threads)
+                seconds, peak = train(command, Path(folder), given.threads)
                 rates[name].append(num_training / statistics.median(seconds))
-                print(f"{name:10} {rates[name][-1]:7.1f} structures/s", flush=True)
+                peaks[name].append(peak)
+                rate = f"{rates[name][-1]:7.1f} structures/s"
+                print(f"{name:10} {rate}, at most {peak:.2f} GiB", flush=True)
 
     medians = {name: statistics.median(of) for name, of in rates.items()}
     print()
@@ -68,11 +74,18 @@ def main() -> None:
         print(
             f"{name:10} {medians[name]:7.1f} structures/s (median; {min(of):.1f} to {max(of):.1f})"
         )
-    result = {"structures_per_second": rates, "medians": medians, "threads": given.threads}
+    result = {
+        "structures_per_second": rates,
+        "medians": medians,
+        "peak_memory_in_gib": peaks,
+        "threads": given.threads,
+    }
     if given.published:
         ratios = [a / b for a, b in zip(rates["ours"], rates["published"], strict=True)]
         result["ratio"] = statistics.median(ratios)
         print(f"ours / published: {result['ratio']:.2f} (median over repeats)")
+        memory = statistics.median(peaks["ours"]) / statistics.median(peaks["published"])
+        print(f"peak memory, ours / published: {memory:.2f}")
     if given.json:
         given.json.write_text(json.dumps(result, indent=2) + "\n")
 
@@ -87,8 +100,8 @@ def split(data: Path, folder: Path) -> int:
     return len(frames) - num_validation
 
 
-def epoch_times(command: Path, folder: Path, threads: int) -> list[float]:
-    """Seconds of each epoch after the first."""
+def train(command: Path, folder: Path, threads: int) -> tuple[list[float], float]:
+    """Seconds of each epoch after the first, and the peak memory of the process in GiB."""
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(
         [command, "train", "options.yaml"],
@@ -104,9 +117,12 @@ def epoch_times(command: Path, folder: Path, threads: int) -> list[float]:
         output.append(line)
         if END_OF_EPOCH.search(line) and "validation" in line:
             ends.append(time.perf_counter())
-    if process.wait() != 0 or len(ends) < 3:
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0 or len(ends) < 3:
         sys.exit(f"{command} failed:\n{''.join(output[-20:])}")
-    return [end - start for start, end in itertools.pairwise(ends)]
+    # Linux counts in KiB
+    return [end - start for start, end in itertools.pairwise(ends)], usage.ru_maxrss / 2**20
 
 
 if __name__ == "__main__":

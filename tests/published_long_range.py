@@ -72,9 +72,9 @@ class PublishedLongRangeTests:
     def test_energies_and_forces_are_those_of_the_published_mesh_up_to_its_error(self) -> None:
         default = self.model(kspace_resolution=1.33)
         found, expected = self.found_and_expected(default, "mesh")
-        # potentials on that mesh are good to 1e-3
-        assert_close(found.values, expected.values, rtol=0, atol=1e-3)
-        assert_close(found.forces, expected.forces, rtol=0, atol=1e-3)
+        # its potentials are good to 1e-3, of which these new models make less than 1e-4
+        assert_close(found.values, expected.values, rtol=0, atol=1e-4)
+        assert_close(found.forces, expected.forces, rtol=0, atol=1e-4)
 
     def test_a_reader_is_told_of_the_mesh(self, caplog: pytest.LogCaptureFixture) -> None:
         with caplog.at_level("INFO"):

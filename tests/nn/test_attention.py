@@ -31,10 +31,10 @@ def inputs(counts):
 def one_by_one(projected, log_weights, centers, num_atoms):
     """The definition, for each atom and head."""
     result = torch.zeros(len(projected), NUM_HEADS * SIZE, dtype=projected.dtype)
-    parts = projected.view(-1, NUM_HEADS, 3, SIZE)
+    parts = projected.view(-1, 3, NUM_HEADS, SIZE)
     for atom in range(num_atoms):
         tokens = torch.cat([torch.tensor([atom]), num_atoms + torch.nonzero(centers == atom)[:, 0]])
-        query, key, value = parts[tokens].unbind(2)
+        query, key, value = parts[tokens].unbind(1)
         scores = SCALE * torch.einsum("ahd,bhd->hab", query, key) + log_weights[tokens]
         mixed = torch.einsum("hab,bhd->ahd", scores.softmax(dim=2), value)
         result = result.index_copy(0, tokens, mixed.flatten(1))
@@ -76,8 +76,8 @@ def derivatives(layout):
 def test_what_stands_in_empty_slots_does_not_matter_for_any_derivative():
     layout = token_layout(shuffled_centers(COUNTS), len(COUNTS), NUM_HEADS)
     other = torch.where(layout.is_filled, layout.tokens, 5)
-    pack, unpack = _packing(layout.rows, layout.widths, other, layout.slots, NUM_HEADS)
-    changed = layout._replace(tokens=other, pack=pack, unpack=unpack)
+    packing = _packing(layout.rows, layout.widths, other, layout.slots, NUM_HEADS)
+    changed = layout._replace(tokens=other, packing=packing)
     for found, expected in zip(derivatives(changed), derivatives(layout), strict=True):
         assert_close(found, expected, rtol=0, atol=0)
 

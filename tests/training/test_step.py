@@ -29,6 +29,17 @@ class Turned(PairModel):
         return super().density(graph._replace(vectors=graph.vectors * stretch))
 
 
+class Anchored(PairModel):
+    """Looks at positions and cells by themselves: it knows where in space atoms are."""
+
+    uses_positions = True
+
+    def density(self, graph):
+        axis = torch.tensor([[0.3], [0.5], [-0.4]]).double()
+        sizes = graph.cells[:, :, :1].sum(dim=1).index_select(0, graph.system)
+        return super().density(graph) + torch.sin(graph.positions @ axis) * torch.cos(0.2 * sizes)
+
+
 def predicted(model, columns, *targets, is_training=False):
     graph = batch_of(columns).graph
     named = {target.name: target for target in targets or (ENERGY,)}
@@ -59,8 +70,9 @@ def as_learned(columns, *targets, scale=1.0):
 
 
 @pytest.mark.parametrize("make", [systems.molecule, systems.crystal, systems.slab, systems.chain])
-def test_forces_are_the_negative_derivative_of_the_energy(make):
-    model, h = new_model(), 1e-4
+@pytest.mark.parametrize("model_class", [PairModel, Anchored])
+def test_forces_are_the_negative_derivative_of_the_energy(make, model_class):
+    model, h = new_model(model_class=model_class), 1e-4
     forces = predicted(model, systems.columns_of([make()]))["energy"].forces
     for atom in range(4):
         for axis in range(3):
@@ -71,7 +83,7 @@ def test_forces_are_the_negative_derivative_of_the_energy(make):
             assert_close(forces[atom, axis], (down - up) / (2 * h), rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("model_class", [PairModel, Turned])
+@pytest.mark.parametrize("model_class", [PairModel, Turned, Anchored])
 def test_strain_is_the_derivative_of_the_energy_per_atom(model_class):
     model, h = new_model(model_class=model_class), 1e-4
     strain = predicted(model, systems.columns_of([systems.crystal()]))["energy"].strain[0]

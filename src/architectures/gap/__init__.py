@@ -18,5 +18,5 @@ __maintainers__ = [("the metatrain developers", "@metatrain")]
 __references__ = [
     "A. P. Bartok, M. C. Payne, R. Kondor and G. Csanyi, Phys. Rev. Lett. 104, 136403 (2010): GAP",
     "A. P. Bartok, R. Kondor and G. Csanyi, Phys. Rev. B 87, 184115 (2013): SOAP",
-    "F. Bigi et al., J. Chem. Phys. 157, 234101 (2022): the radial basis",
+    "F. Musil et al., J. Chem. Phys. 154, 114109 (2021): the radial basis",
 ]

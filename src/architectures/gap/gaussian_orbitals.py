@@ -73,15 +73,15 @@ class GaussianOrbitals:
 
     @property
     def _exponents(self) -> Array:
-        """(n,) (cutoff / s_n)^2 / 2"""
+        """The n numbers (cutoff / s_n)^2 / 2."""
         return 0.5 * ((self.max_radial + 1) / np.maximum(np.sqrt(self._orders), 1.0)) ** 2
 
     @property
     def _overlaps(self) -> Array:
-        """(n, n) integrals of r^2 times two functions, in units of the cutoff."""
+        """(n, n) integrals of r^2 times two functions, before they are made orthonormal."""
         power = self._orders[:, None] + self._orders + 3.0
         exponent = self._exponents[:, None] + self._exponents
-        return np.asarray(0.5 * gamma(power / 2.0) * exponent ** (-power / 2.0))
+        return np.asarray(0.5 * self.cutoff**3 * gamma(power / 2.0) * exponent ** (-power / 2.0))
 
     def evaluate(self, distances: Array) -> tuple[Array, Array]:
         """Values and derivatives, for each l all n.

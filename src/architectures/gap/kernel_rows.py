@@ -56,7 +56,7 @@ class KernelRows:
 
     d(p_i . p_m)^d / dv = d (p_i . p_m)^(d−1) dg/dv 2 (p_m − (p_i . p_m) p_i) c_i / |c^T c|
 
-    where p_m and p_i stand for their matrices S_l (:meth:`HalfSpectrum.matrices`). A neighbor contributes to the
+    where p_m and p_i stand for the matrices (q, q') of each l. A neighbor contributes to the
     C functions of its own type's channel only, so neighbors of each type are treated by
     themselves. Everything large is a product of matrices.
 

@@ -65,7 +65,7 @@ class RootCutoff(nn.Module):
         """dn/dr, or something small instead of nothing."""
         phases = self._phases(distances, radii, centers)
         inside = phases.clamp(1e-6, 1.0 - 1e-6) * math.pi
-        tanh = torch.tanh(1.0 / torch.tan(inside))
+        tanh = torch.tanh(torch.cos(inside) / torch.sin(inside))
         slopes = 0.5 * math.pi / self.width * (1.0 - tanh.square()) / torch.sin(inside).square()
         slopes = torch.where((phases > 0.0) & (phases < 1.0), slopes, 0.0)
         more = 3.0 * self.num_neighbors / self.cutoff * (radii / self.cutoff) ** 2

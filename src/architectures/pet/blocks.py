@@ -34,11 +34,7 @@ class Attention(nn.Module):
 
         :param log_weights: (N + E,) logarithm of the weight of each token
         """
-        # the rows are those of all queries, all keys, all values, as published models have them
-        shape = [3, layout.num_heads, -1]
-        weight = self.inner.weight.view(shape + [tokens.shape[1]]).transpose(0, 1).flatten(0, 2)
-        bias = self.inner.bias.view(shape).transpose(0, 1).flatten()
-        projected = self.norm.then_linear(tokens, weight, bias)
+        projected = self.norm.then_linear(tokens, self.inner.weight, self.inner.bias)
         mixed = neighborhood_attention(projected, log_weights, layout, self.scale)
         return self.outer(mixed)
 

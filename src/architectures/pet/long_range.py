@@ -1,9 +1,7 @@
 """Long-range features, mixed into the states that the readouts start from."""
 
-from typing import List
-
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from architectures.pet.featurizers import Features
 from architectures.pet.hypers import PetHypers
@@ -30,7 +28,5 @@ class LongRange(nn.Module):
         """
         total = torch.stack(features.nodes).sum(dim=0)
         further = self.features(total / len(features.nodes) ** 0.5, graph)
-        nodes: List[Tensor] = []
-        for states in features.nodes:
-            nodes.append((states + further) / 2**0.5)
+        nodes = [(states + further) / 2**0.5 for states in features.nodes]
         return Features(nodes, features.messages)

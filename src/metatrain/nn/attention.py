@@ -7,6 +7,15 @@ from torch import Tensor
 from torch.autograd import Function
 
 
+class Packing(NamedTuple):
+    """Rows of single heads: in the order of the tokens, or by rectangle, atom, head and slot."""
+
+    pack: Tensor  # (R H,) from (T, H)
+    unpack: Tensor  # (T H,) and back
+    pack_three: Tensor  # (3 R H,) from (T, 3, H): three such packed tensors in one
+    unpack_three: Tensor  # (T 3 H,) and back
+
+
 class TokenLayout(NamedTuple):
     """Where the tokens stand, T = N + E of them: first those of the atoms, then of the pairs.
 
@@ -21,10 +30,7 @@ class TokenLayout(NamedTuple):
     is_filled: Tensor  # (R,)
     slots: Tensor  # (T,) the slot of each token
     num_heads: int  # H
-    # Rows of single heads, in the order of tokens or by rectangle, atom, head and slot;
-    # TorchScript does without.
-    pack: Tensor  # (R H,) from (T, H)
-    unpack: Tensor  # (T H,) and back
+    packing: Packing  # TorchScript does without
 
 
 def token_layout(centers: Tensor, num_atoms: int, num_heads: int) -> TokenLayout:
@@ -70,26 +76,35 @@ def token_layout(centers: Tensor, num_atoms: int, num_heads: int) -> TokenLayout
     places = 1 + torch.argsort(by_center) - first.index_select(0, centers)
     slots = torch.cat([starts, starts.index_select(0, centers) + places])
     every = torch.cat(tokens)
-    pack, unpack = slots, slots
+    packing = Packing(slots, slots, slots, slots)
     if not torch.jit.is_scripting():  # type: ignore[attr-defined]
-        pack, unpack = _packing(rows, widths, every, slots, num_heads)
-    return TokenLayout(rows, widths, every, torch.cat(is_filled), slots, num_heads, pack, unpack)
+        packing = _packing(rows, widths, every, slots, num_heads)
+    return TokenLayout(rows, widths, every, torch.cat(is_filled), slots, num_heads, packing)
 
 
 def _packing(
     rows: List[int], widths: List[int], tokens: Tensor, slots: Tensor, num_heads: int
-) -> Tuple[Tensor, Tensor]:
-    heads = torch.arange(num_heads, device=tokens.device).unsqueeze(1)
-    pack: List[Tensor] = []
+) -> Packing:
+    heads = torch.arange(num_heads, device=tokens.device)
+    parts = torch.arange(3, device=tokens.device).unsqueeze(1)
+    token_and_head: List[Tensor] = []
     places: List[Tensor] = []
     num_rows = 0
     sizes = [n * w for n, w in zip(rows, widths, strict=True)]
     for n, w, own in zip(rows, widths, tokens.split(sizes), strict=True):
-        pack.append((own.view(n, 1, w) * num_heads + heads).flatten())
+        both = torch.stack(torch.broadcast_tensors(own.view(n, 1, w), heads.view(1, -1, 1)))
+        token_and_head.append(both.flatten(1))
         place = num_rows + torch.arange(n * num_heads * w, device=tokens.device)
         places.append(place.view(n, num_heads, w).transpose(1, 2).reshape(n * w, num_heads))
         num_rows = num_rows + n * num_heads * w
-    return torch.cat(pack), torch.cat(places).index_select(0, slots).flatten()
+    token, head = torch.cat(token_and_head, dim=1)
+    unpack = torch.cat(places).index_select(0, slots)  # (T, H)
+    return Packing(
+        token * num_heads + head,
+        unpack.flatten(),
+        (token * (3 * num_heads) + head + parts * num_heads).flatten(),
+        (unpack.unsqueeze(1) + parts * num_rows).flatten(),
+    )
 
 
 def neighborhood_attention(
@@ -99,7 +114,7 @@ def neighborhood_attention(
 
     y_a = sum over b of softmax_b(scale q_a . k_b + log_weight_b) v_b, for each head
 
-    :param projected: (T, 3 D) of all tokens, for each head its query, key and value
+    :param projected: (T, 3 D) queries, keys and values of all tokens, each head by head
     :param log_weights: (T,) is added to the scores of each key
     :param layout: which tokens belong together, and how many heads there are
     :param scale: factor of the scores
@@ -119,7 +134,7 @@ def _attention(projected: Tensor, log_weights: Tensor, layout: TokenLayout, scal
     results: List[Tensor] = []
     for k, n in enumerate(layout.rows):
         w = layout.widths[k]
-        heads = own[k].view(n, w, num_heads, 3, size).permute(3, 0, 2, 1, 4)
+        heads = own[k].view(n, w, 3, num_heads, size).permute(2, 0, 3, 1, 4)
         heads = heads.reshape(3, n * num_heads, w, size)
         scores = torch.baddbmm(biases[k], heads[0], heads[1].transpose(1, 2), alpha=scale)
         mixed = torch.bmm(torch.softmax(scores, dim=2), heads[2])
@@ -166,18 +181,50 @@ class _Heads(NamedTuple):
 
 
 def _rectangles(packed: Tensor, layout: TokenLayout) -> List[Tensor]:
-    """For each rectangle (rows H, width, columns), views of (R H, columns)."""
-    h, columns = layout.num_heads, packed.shape[1]
+    """For each rectangle (rows H, width, d), views of (R H, d)."""
+    h, size = layout.num_heads, packed.shape[1]
     parts = packed.split([length * h for length in _sizes(layout)])
     return [
-        part.view(n * h, w, columns)
+        part.view(n * h, w, size)
         for part, n, w in zip(parts, layout.rows, layout.widths, strict=True)
     ]
 
 
 def _heads_of(packed: Tensor, layout: TokenLayout) -> List[_Heads]:
-    """For each rectangle, views of (R H, 3 d)."""
-    return [_Heads(*own.chunk(3, dim=2)) for own in _rectangles(packed, layout)]
+    """For each rectangle, views of (3 R H, d)."""
+    parts = [_rectangles(part, layout) for part in packed.view(3, -1, packed.shape[1])]
+    return [_Heads(*own) for own in zip(*parts, strict=True)]
+
+
+class _Attention(Function):
+    """Attention with derivatives that take few passes over memory."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, projected: Tensor, log_weights: Tensor, layout: TokenLayout, scale: float
+    ) -> Tensor:
+        size = projected.shape[1] // (3 * layout.num_heads)
+        packed = projected.view(-1, size).index_select(0, layout.packing.pack_three)
+        mixed, attention = [], []
+        for heads, bias, looks in zip(
+            _heads_of(packed, layout),
+            _biases(log_weights, layout),
+            _looking(layout, packed.dtype),
+            strict=True,
+        ):
+            scores = torch.baddbmm(bias, heads.query, heads.key.mT, alpha=scale)
+            own = torch.softmax(scores, dim=2) * looks
+            mixed.append(torch.bmm(own, heads.value).view(-1, size))
+            attention.append(own)
+        ctx.layout, ctx.scale = layout, scale
+        ctx.save_for_backward(projected, log_weights, packed, *attention)
+        result = torch.cat(mixed).index_select(0, layout.packing.unpack)
+        return result.view(projected.shape[0], -1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        gradients = _AttentionGradient.apply(ctx.layout, ctx.scale, gradient, *ctx.saved_tensors)
+        return *gradients, None, None
 
 
 def _looking(layout: TokenLayout, dtype: torch.dtype) -> List[Tensor]:
@@ -190,37 +237,6 @@ def _looking(layout: TokenLayout, dtype: torch.dtype) -> List[Tensor]:
         own.view(n, w, 1).repeat_interleave(layout.num_heads, 0)
         for own, n, w in zip(looks, layout.rows, layout.widths, strict=True)
     ]
-
-
-class _Attention(Function):
-    """Attention with derivatives that take few passes over memory."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, projected: Tensor, log_weights: Tensor, layout: TokenLayout, scale: float
-    ) -> Tensor:
-        columns = projected.shape[1] // layout.num_heads
-        packed = projected.view(-1, columns).index_select(0, layout.pack)
-        mixed, attention = [], []
-        for heads, bias, looks in zip(
-            _heads_of(packed, layout),
-            _biases(log_weights, layout),
-            _looking(layout, packed.dtype),
-            strict=True,
-        ):
-            scores = torch.baddbmm(bias, heads.query, heads.key.mT, alpha=scale)
-            own = torch.softmax(scores, dim=2) * looks
-            mixed.append(torch.bmm(own, heads.value).view(-1, columns // 3))
-            attention.append(own)
-        ctx.layout, ctx.scale = layout, scale
-        ctx.save_for_backward(projected, log_weights, packed, *attention)
-        result = torch.cat(mixed).index_select(0, layout.unpack)
-        return result.view(projected.shape[0], -1)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Any:
-        gradients = _AttentionGradient.apply(ctx.layout, ctx.scale, gradient, *ctx.saved_tensors)
-        return *gradients, None, None
 
 
 class _AttentionGradient(Function):
@@ -241,25 +257,22 @@ class _AttentionGradient(Function):
         packed: Tensor,
         *attention: Tensor,
     ) -> Tuple[Tensor, Tensor]:
-        columns = packed.shape[1]
-        of_mixed = gradient.reshape(-1, columns // 3).index_select(0, layout.pack)
-        of_packed = torch.empty_like(packed)
-        of_scores = []
-        for heads, own, of_out, of_heads in zip(
-            _heads_of(packed, layout),
-            attention,
-            _rectangles(of_mixed, layout),
-            _heads_of(of_packed, layout),
-            strict=True,
+        size = packed.shape[1]
+        of_mixed = gradient.reshape(-1, size).index_select(0, layout.packing.pack)
+        by_query, by_key, by_value, of_scores = [], [], [], []
+        for heads, own, of_out in zip(
+            _heads_of(packed, layout), attention, _rectangles(of_mixed, layout), strict=True
         ):
-            change = _softmax_gradient(torch.bmm(of_out, heads.value.mT), own)
-            of_heads.query.copy_(_product(change, heads.key, scale))
-            of_heads.key.copy_(_product(change.mT, heads.query, scale))
-            of_heads.value.copy_(torch.bmm(own.mT, of_out))
+            of_attention = torch.bmm(of_out, heads.value.mT)
+            change = _softmax_gradient(of_attention, own)
+            by_query.append(_product(change, heads.key, scale))
+            by_key.append(_product(change.mT, heads.query, scale))
+            by_value.append(torch.bmm(own.mT, of_out))
             of_scores.append(change)
+        of_packed = torch.cat([own.view(-1, size) for own in by_query + by_key + by_value])
         ctx.layout, ctx.scale = layout, scale
         ctx.save_for_backward(packed, of_mixed, *attention, *of_scores)
-        of_projected = of_packed.index_select(0, layout.unpack)
+        of_projected = of_packed.index_select(0, layout.packing.unpack_three)
         return of_projected.view(projected.shape), _summed(of_scores, layout)
 
     @staticmethod
@@ -267,10 +280,11 @@ class _AttentionGradient(Function):
         layout, scale = ctx.layout, ctx.scale
         packed, of_mixed, *saved = ctx.saved_tensors
         num = len(layout.rows)
-        changes = by_projected.reshape(-1, packed.shape[1]).index_select(0, layout.pack)
+        size = packed.shape[1]
+        changes = by_projected.reshape(-1, size).index_select(0, layout.packing.pack_three)
         of_packed, by_mixed = torch.empty_like(packed), torch.empty_like(of_mixed)
         of_weights = []
-        for heads, change, of_heads, bias, gradient, attention, of_scores, by_out in zip(
+        for heads, change, out, bias, gradient, attention, of_scores, of_gradient in zip(
             _heads_of(packed, layout),
             _heads_of(changes, layout),
             _heads_of(of_packed, layout),
@@ -289,21 +303,23 @@ class _AttentionGradient(Function):
             by_scores.mul_(of_scores)
             by_scores.addcmul_(attention, torch.bmm(gradient, change.value.mT))
             by_scores.addcmul_(attention, by_scores.sum(dim=2, keepdim=True), value=-1.0)
-            of_query = _product(by_scores, heads.key, scale)
-            of_heads.query.copy_(of_query.baddbmm_(of_scores, change.key, alpha=scale))
-            of_key = _product(by_scores.mT, heads.query, scale)
-            of_heads.key.copy_(of_key.baddbmm_(of_scores.mT, change.query, alpha=scale))
-            of_heads.value.copy_(torch.bmm(by_attention.mT, gradient))
-            torch.bmm(attention, change.value, out=by_out)
-            by_out.baddbmm_(by_attention, heads.value)
+            torch.baddbmm(out.query, by_scores, heads.key, beta=0, alpha=scale, out=out.query)
+            out.query.baddbmm_(of_scores, change.key, alpha=scale)
+            torch.baddbmm(out.key, by_scores.mT, heads.query, beta=0, alpha=scale, out=out.key)
+            out.key.baddbmm_(of_scores.mT, change.query, alpha=scale)
+            torch.bmm(by_attention.mT, gradient, out=out.value)
+            torch.bmm(attention, change.value, out=of_gradient)
+            of_gradient.baddbmm_(by_attention, heads.value)
             of_weights.append(by_scores)
-        by_gradient = by_mixed.index_select(0, layout.unpack).view(layout.slots.shape[0], -1)
-        of_projected = of_packed.index_select(0, layout.unpack).view(by_projected.shape)
+        by_gradient = by_mixed.index_select(0, layout.packing.unpack).view(
+            layout.slots.shape[0], -1
+        )
+        of_projected = of_packed.index_select(0, layout.packing.unpack_three)
         return (
             None,
             None,
             by_gradient,
-            of_projected,
+            of_projected.view(by_projected.shape),
             _summed(of_weights, layout),
             *[None] * (1 + num),
         )

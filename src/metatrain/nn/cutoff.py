@@ -38,5 +38,6 @@ def bump(phase: Tensor) -> Tensor:
     :return: (E,)
     """
     # there tanh has long reached its limits, and the cotangent is still finite
-    inside = phase.clamp(1e-6, 1.0 - 1e-6)
-    return 0.5 * (1.0 + torch.tanh(1.0 / torch.tan(math.pi * inside)))
+    angle = math.pi * phase.clamp(1e-6, 1.0 - 1e-6)
+    # 1 / tan(angle) has the same value, but a second derivative of huge terms in the middle
+    return 0.5 * (1.0 + torch.tanh(torch.cos(angle) / torch.sin(angle)))

@@ -1,5 +1,6 @@
 """PET that is told of charge and spin multiplicity."""
 
+import dataclasses
 import json
 
 import pytest
@@ -9,7 +10,9 @@ from torch.testing import assert_close
 
 from architectures.pet import Pet, PetHypers
 from metatrain.data.target import DatasetInfo, Target
+from metatrain.errors import MetatrainError
 from metatrain.hypers import restored
+from metatrain.published import read
 from metatrain.testing import GraphModelTests, systems
 from published_models import (
     ARCHITECTURES,
@@ -84,6 +87,13 @@ def test_the_published_seed_gives_the_published_weights(name):
             assert not new[key].any()  # in the reference it is not zero, to have an effect
         else:
             assert torch.equal(new[key], value), key
+
+
+def test_a_file_with_too_few_weights_for_its_charges_is_refused(name):
+    published = read(REFERENCE / f"pet_{name}.ckpt")
+    hypers = published.hypers | {"max_charge": 10**9}
+    with pytest.raises(MetatrainError, match="its weights are too few for its options"):
+        Pet.from_published(dataclasses.replace(published, hypers=hypers))
 
 
 def new_model(**hypers):

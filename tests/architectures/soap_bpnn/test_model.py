@@ -8,7 +8,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.testing import assert_close
 
 from architectures.soap_bpnn import SoapBpnn, SoapBpnnHypers
-from architectures.soap_bpnn.hypers import BpnnHypers, CutoffHypers, LongRangeHypers, SoapHypers
+from architectures.soap_bpnn.hypers import BpnnHypers, CutoffHypers, SoapHypers
 from metatrain.data.target import DatasetInfo, Target
 from metatrain.errors import MetatrainError
 
