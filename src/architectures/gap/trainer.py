@@ -12,6 +12,7 @@ from architectures.gap.hypers import GapTrainingHypers
 from architectures.gap.kernel_rows import KernelRows, Rows
 from architectures.gap.least_squares import LeastSquares, cholesky
 from architectures.gap.model import Gap
+from architectures.gap.principal_points import principal_points
 from architectures.gap.selection import farthest_points
 from architectures.gap.spectrum import normalised
 from metatrain import checkpoint
@@ -149,7 +150,10 @@ class GapTrainer:
         logger.info("jitter %.1e", jitter)
         solution = torch.cat([of_target.solve(factor) for of_target in equations.values()], dim=1)
         for kernel, part in zip(model.sparse_kernels(), solution.split(sizes), strict=True):
-            kernel.set(kernel.points, part.contiguous())
+            if kernel.degree == 2 and part.shape[1] == 1:
+                kernel.set(*principal_points(kernel.points, part))
+            else:
+                kernel.set(kernel.points, part.contiguous())
 
     def _add(self, equations: LeastSquares, target: Target, rows: Rows, batch: Batch) -> None:
         """Add what a block of systems says of one target."""

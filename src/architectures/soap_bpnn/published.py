@@ -24,7 +24,7 @@ _EXPANSION = {
 _LONG_RANGE = {"charges": "charges_map", "inner": "out_projection.0", "outer": "out_projection.2"}
 _REPULSION = {"prior.radii": "additive_models.1.covalent_radii"}
 _OF_TARGETS = ("heads", "last_layers", "basis_calculators")
-_WITHOUT_MEANING = ("_mts_helper", "species_to_species_index")
+_WITHOUT_MEANING = ("_mts_helper", "species_to_species_index", "additive_models.1.species_to_index")
 
 
 def scalar_part(published: Published) -> Published:

@@ -14,7 +14,7 @@ class Graph(NamedTuple):
     images. A system may have no pair at all.
 
     ``vectors`` is the leaf from which forces and stress are derived; ``positions`` and
-    ``cells`` are for models that need more (long range) and carry no gradient.
+    ``cells`` are, too, for models that say ``uses_positions``, such as those with long range.
     """
 
     types: Tensor  # (N,) atomic numbers, int64

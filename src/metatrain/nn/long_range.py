@@ -25,7 +25,11 @@ LONG_RANGE_PERIODICITIES = (0, 3)
 class LongRangeHypers:
     """Options of long-range interactions, named as in published metatrain."""
 
-    enable: bool = hyper(False, "add features from a long-range potential")
+    enable: bool = hyper(
+        False,
+        "add features from a long-range potential, of systems periodic in no or all directions; time "
+        "and memory grow with the square of their size",
+    )
     use_ewald: bool = hyper(
         False, "without effect: Ewald sums are used in training and in evaluation"
     )
