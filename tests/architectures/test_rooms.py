@@ -9,7 +9,9 @@ import architectures
 from metatrain.plugins import load_architecture
 from metatrain.training import GradientTrainer
 
-ROOMS = sorted(path.parent for path in Path(architectures.__path__[0]).glob("*/__init__.py"))
+ROOMS = sorted(
+    path.parent for folder in architectures.__path__ for path in Path(folder).glob("*/__init__.py")
+)
 BLOCK = 6
 
 

@@ -130,8 +130,8 @@ class GapTrainingHypers:
     )
     atomic_baseline: Any = hyper(
         {},
-        "least_squares, isolated_atoms, or per target one of these, a number, or a number "
-        "per atomic type",
+        "reference value of an atom, which is not fitted: least_squares, isolated_atoms, or per "
+        "target one of these, a number, or a number per atomic type",
     )
 
     def __post_init__(self) -> None:

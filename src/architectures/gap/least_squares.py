@@ -1,5 +1,7 @@
 """Least squares whose equations come in blocks, and their solution with a kernel as prior."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
@@ -74,16 +76,39 @@ class LeastSquares:
         return torch.linalg.solve_triangular(factor.T, unknowns, upper=True)
 
 
-def cholesky(matrix: Tensor) -> tuple[Tensor, float]:
+def solve(
+    equations: Iterable[LeastSquares], kernel: Tensor, *, largest: float
+) -> tuple[Tensor, float]:
+    """The coefficients of all targets, with as little jitter as makes them possible.
+
+    :param equations: of each target
+    :param kernel: (M, M) of the sparse points with themselves
+    :param largest: norm of the coefficients above which there has to be more jitter
+    :return: (M, V), and what was added to the diagonal in units of its mean
+    """
+    jitter = 0.0
+    while True:
+        factor, jitter = cholesky(kernel, jitter)
+        coefficients = torch.cat([of_target.solve(factor) for of_target in equations], dim=1)
+        if coefficients.norm() <= largest:
+            return coefficients, jitter
+        jitter = _more(jitter)
+
+
+def cholesky(matrix: Tensor, jitter: float = 0.0) -> tuple[Tensor, float]:
     """The Cholesky factor of a kernel matrix, with as little jitter as makes it possible.
 
     :param matrix: (M, M), positive up to rounding
+    :param jitter: the least
     :return: the factor, and what was added to the diagonal in units of its mean
     """
-    jitter = 0.0
     unit = torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device) * matrix.diag().mean()
     while True:
         factor, info = torch.linalg.cholesky_ex(matrix + jitter * unit)
         if not info:
             return factor, jitter
-        jitter = max(10.0 * jitter, torch.finfo(matrix.dtype).eps)
+        jitter = _more(jitter)
+
+
+def _more(jitter: float) -> float:
+    return max(10.0 * jitter, torch.finfo(torch.float64).eps)

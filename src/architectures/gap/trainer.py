@@ -1,5 +1,6 @@
 """The trainer of GAP: sparse points, then one linear solve."""
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from architectures.gap.hypers import GapTrainingHypers
 from architectures.gap.kernel_rows import KernelRows, Rows
-from architectures.gap.least_squares import LeastSquares, cholesky
+from architectures.gap.least_squares import LeastSquares, solve
 from architectures.gap.model import Gap
 from architectures.gap.principal_points import principal_points
 from architectures.gap.selection import farthest_points
@@ -34,6 +35,9 @@ BLOCK_NUMBERS = 2**23
 """How many floating-point numbers a block of equations may have."""
 CANDIDATE_NUMBERS = 2**27
 """How many floating-point numbers the power spectra may have that sparse points are picked from."""
+
+LARGEST_COEFFICIENTS = 1e8
+"""Norm of coefficients that cancel each other, of which rounding leaves errors of 1e-8."""
 
 
 class GapTrainer:
@@ -84,6 +88,7 @@ class GapTrainer:
         with torch.no_grad():
             self._choose_points(model, learnable.columns, data)
             self._solve(model, learnable.columns, data)
+        model.untrained_targets = frozenset()
         logger.info("fitted in %.1f s", time.monotonic() - start)
         self._log_errors("training", model, data)
         if any(map(len, val_datasets)):
@@ -146,11 +151,12 @@ class GapTrainer:
         matrix = torch.block_diag(
             *((points @ points.T) ** model.hypers.krr.degree for points in kernel_rows.points)
         )
-        factor, jitter = cholesky(matrix)
+        has_principal_points = model.hypers.krr.degree == 2 and sum(model.num_values) == 1
+        largest = math.inf if has_principal_points else LARGEST_COEFFICIENTS
+        solution, jitter = solve(equations.values(), matrix, largest=largest)
         logger.info("jitter %.1e", jitter)
-        solution = torch.cat([of_target.solve(factor) for of_target in equations.values()], dim=1)
         for kernel, part in zip(model.sparse_kernels(), solution.split(sizes), strict=True):
-            if kernel.degree == 2 and part.shape[1] == 1:
+            if has_principal_points:
                 kernel.set(*principal_points(kernel.points, part))
             else:
                 kernel.set(kernel.points, part.contiguous())

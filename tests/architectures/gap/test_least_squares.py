@@ -1,9 +1,11 @@
 """Equations that come in blocks, and the solution with a kernel as prior."""
 
+import math
+
 import pytest
 import torch
 
-from architectures.gap.least_squares import LeastSquares, cholesky
+from architectures.gap.least_squares import LeastSquares, cholesky, solve
 
 torch.manual_seed(0)
 ROWS = torch.randn(60, 5, dtype=torch.float64)
@@ -58,6 +60,19 @@ def test_jitter_is_added_only_where_it_has_to_be():
     factor, jitter = cholesky(twice @ twice.T)
     assert 0.0 < jitter < 1e-12
     torch.testing.assert_close(factor @ factor.T, twice @ twice.T)
+
+
+def test_jitter_grows_until_coefficients_are_small_enough():
+    equations = LeastSquares(10, 2)
+    alike = torch.cat([POINTS, POINTS + 1e-7])
+    kernel = alike @ alike.T
+    generator = torch.Generator().manual_seed(1)
+    rows = torch.randn(60, 7, generator=generator, dtype=torch.float64) @ alike.T
+    equations.add(rows, LABELS, 1e9)
+    free, none = solve([equations], kernel, largest=math.inf)
+    bound, more = solve([equations], kernel, largest=1e-2 * float(free.norm()))
+    assert none < more < 1e-3
+    assert bound.norm() <= 1e-2 * free.norm()
 
 
 def test_equal_points_share_their_coefficient():
