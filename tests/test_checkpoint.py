@@ -90,6 +90,33 @@ def test_a_run_that_was_killed_has_left_its_record_beside_its_checkpoints(tmp_pa
             assert content == path
 
 
+def test_what_cannot_be_sealed_keeps_nothing_else_from_it(tmp_path):
+    with recording(RUN, tmp_path):
+        (tmp_path / "a.ckpt").mkdir()
+        (tmp_path / "b.ckpt").write_bytes(b"a format of its own")
+    assert checkpoint.is_sealed(tmp_path / "b.ckpt")
+
+
+def test_the_content_keeps_the_name_of_the_file(tmp_path):
+    (tmp_path / "own.ckpt").write_bytes(b"a format of its own")
+    seal(tmp_path / "own.ckpt")
+    with opened_content(tmp_path / "own.ckpt") as content:
+        assert content.name == "own.ckpt"
+
+
+def test_a_truncated_envelope_is_not_put_into_another(saved):
+    saved.write_bytes(saved.read_bytes()[:500])
+    seal(saved)
+    assert len(saved.read_bytes()) == 500
+
+
+def test_a_record_beside_that_is_damaged_is_named(tmp_path):
+    (tmp_path / "own.ckpt").write_bytes(b"a format of its own")
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(MetatrainError, match=r"run.json: is damaged"):
+        run_of(tmp_path / "own.ckpt")
+
+
 def test_an_envelope_is_put_on_once(saved):
     before = saved.read_bytes()
     seal(saved)

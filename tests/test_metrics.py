@@ -97,7 +97,8 @@ def test_other_units_stay_as_the_user_wrote_them():
     assert units["mtt::charge"] == (1.0, "e")
     assert units["mtt::U0"] == (1.0, "Hartree/atom")
     assert units["mtt::U0 forces"] == (1.0, "Hartree/bohr")
-    assert units["mtt::score"] == units["mtt::score forces"] == (1.0, "")
+    assert units["mtt::score"] == (1.0, "per atom")
+    assert units["mtt::score forces"] == (1.0, "")
 
 
 def test_only_the_energy_owns_the_plain_names_of_forces_and_stress():

@@ -491,6 +491,19 @@ def info_with(layout, **changes):
     return dataset_info_of(state, lambda buffer: buffer)
 
 
+def test_a_description_is_a_text_and_what_stands_for_millions_is_not():
+    layout = layout_of(np.zeros((0, 1)))
+    info = info_with(layout, description="two\nlines")
+    assert info.targets["x"].description == "two lines"
+    assert info_with(layout, description=None).targets["x"].description == ""
+    bomb = ()
+    for _ in range(34):
+        bomb = (bomb, bomb)
+    for damaged in (bomb, [], "\x1b[2J"):
+        with pytest.raises(UnreadableError):
+            info_with(layout, description=damaged)
+
+
 def layout_of(values, samples=("system",), **arrays):
     names = [(name, "<i4") for name in samples]
     files = {"samples": np.zeros(len(values), names), "values": values}

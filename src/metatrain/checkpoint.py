@@ -7,13 +7,14 @@ the architecture's own, in any format, guarded by the checksum of the archive; w
 """
 
 import dataclasses
+import difflib
 import io
 import json
 import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ import torch
 from metatrain import __version__
 from metatrain.errors import MetatrainError
 from metatrain.files import replacing
+from metatrain.log import logger
 
 FORMAT = 1
 """Version of the envelope; what is inside has versions of its own."""
@@ -30,6 +32,7 @@ FORMAT = 1
 RECORD = "record.json"
 OURS, THEIRS = "content.pt", "content"
 RUN_BESIDE = "run.json"
+CHUNK = 2**20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,9 +75,11 @@ def recording(run: RunRecord, folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(OSError):
-            for path in folder.glob("*.ckpt"):
+        for path in filter(Path.is_file, folder.glob("*.ckpt")):
+            try:
                 seal(path)
+            except OSError as error:
+                logger.warning("%s: stays without its envelope (%s)", path, error.strerror)
         _current_run.reset(token)
 
 
@@ -152,15 +157,26 @@ def opened_content(path: Path) -> Iterator[Path]:
     What :func:`save` wrote is read by :func:`load` as it is; of other checkpoints it is the
     file inside the envelope, compared with its checksum.
     """
+    with _opened(path) as archive:
+        is_inside = archive is not None and OURS not in archive.namelist()
+        if archive is not None and is_inside:
+            # read through once, for then the checksum of the archive is compared
+            with archive.open(THEIRS) as file:
+                while file.read(CHUNK):
+                    pass
+    if not is_inside:
+        yield path
+        return
     with tempfile.TemporaryDirectory() as folder:
-        with _opened(path) as archive:
-            is_inside = archive is not None and OURS not in archive.namelist()
-            if archive is not None and is_inside:
-                # under its own name again: some formats go by the suffix
-                inside = Path(folder, path.name)
-                with archive.open(THEIRS) as file, inside.open("wb") as copy:
-                    shutil.copyfileobj(file, copy)
-        yield inside if is_inside else path
+        # under its own name again: some formats go by the suffix
+        inside = Path(folder, path.name)
+        with (
+            zipfile.ZipFile(path) as whole,
+            whole.open(THEIRS) as file,
+            inside.open("wb") as copy,
+        ):
+            shutil.copyfileobj(file, copy)
+        yield inside
 
 
 def run_of(path: Path) -> RunRecord | None:
@@ -175,7 +191,11 @@ def run_of(path: Path) -> RunRecord | None:
     beside = path.parent / RUN_BESIDE
     if not beside.is_file():
         return None
-    return _run_in({"run": json.loads(beside.read_text())}, beside)
+    try:
+        record = json.loads(beside.read_text())
+    except ValueError as error:
+        raise MetatrainError(f"{beside}: is damaged; it holds no JSON.") from error
+    return _run_in({"run": record}, beside)
 
 
 def _run_in(record: dict[str, Any], path: Path) -> RunRecord | None:
@@ -264,5 +284,8 @@ def _older_sibling(path: Path) -> str:
     if not path.parent.is_dir():
         return ""
     others = [p for p in path.parent.glob("*.ckpt") if p != path and not p.name.startswith(".")]
+    # a name that is nearly the one that was meant, else the newest that is whole
+    near = difflib.get_close_matches(path.name, [p.name for p in others], n=1)
+    others = [p for p in others if p.name in near] or [p for p in others if zipfile.is_zipfile(p)]
     others.sort(key=lambda p: p.stat().st_mtime, reverse=True)
     return f"; beside it there is {others[0]}" if others else ""

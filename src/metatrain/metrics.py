@@ -98,7 +98,7 @@ class MetricNames:
         length = dataset_info.length_unit
         for name, target in dataset_info.targets.items():
             factor, unit = handy(target.unit)
-            units[name] = (factor, f"{unit}/atom" if target.is_extensive and unit else unit)
+            units[name] = (factor, _per_atom(unit) if target.is_extensive else unit)
             force, stress = "", ""
             if unit:
                 force, stress = force_unit(target.unit, length), stress_unit(target.unit, length)
@@ -131,3 +131,8 @@ class MetricNames:
             metrics[f"{part} {name} RMSE{suffix}"] = factor * errors.rmse(name)
             metrics[f"{part} {name} MAE{suffix}"] = factor * errors.mae(name)
         return metrics
+
+
+def _per_atom(unit: str) -> str:
+    """The unit of a value divided by the number of atoms."""
+    return f"{unit}/atom" if unit else "per atom"

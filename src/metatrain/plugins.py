@@ -135,6 +135,19 @@ def load_architecture(name: str, where: str) -> Architecture:
     )
 
 
+def is_installed(kind: str, name: str) -> bool:
+    """Whether a name is that of an entry point, rather than a ``module:Thing`` to import.
+
+    :param kind: one of :data:`KINDS`
+    :param name: as in :func:`load`; one that nobody gives counts as installed, for to look it
+        up runs nothing either
+    """
+    try:
+        return _entry_point(kind, name, "") is not None
+    except MetatrainError:
+        return True
+
+
 def _find(kind: str, name: str, where: str) -> tuple[Any, str, str]:
     """The plug-in, the package it comes from, and the version of that package."""
     if not isinstance(name, str) or not name:

@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Any
 
+import torch
+
 from metatrain.data.target import DatasetInfo, Target
 from metatrain.errors import MetatrainError
 from metatrain.standardize import Standardization
@@ -39,6 +41,7 @@ def transferred(model: Any, dataset_info: DatasetInfo) -> Any:
 
 def _with_targets(model: Any, targets: dict[str, Target]) -> Any:
     """A model with these targets and, where they fit, the weights of ``model``."""
+    _check_readouts(model)
     info = dataclasses.replace(model.dataset_info, targets=targets)
     other = type(model)(model.hypers, info).to(model.dtype)
     before = list(model.dataset_info.targets)
@@ -46,13 +49,19 @@ def _with_targets(model: Any, targets: dict[str, Target]) -> Any:
     old, weights = model.state_dict(), other.state_dict()
     for key in weights:
         part, _, rest = key.partition(".")
-        if part not in model.readout_lists:
-            weights[key] = old[key]
-            continue
-        index, _, rest = rest.partition(".")
-        name = list(targets)[int(index)]
-        if name in place:
-            weights[key] = old[f"{part}.{place[name]}.{rest}"]
+        source = key
+        if part in model.readout_lists:
+            index, _, rest = rest.partition(".")
+            name = list(targets)[int(index)]
+            if name not in place:
+                continue
+            source = f"{part}.{place[name]}.{rest}"
+        found = old.get(source)
+        if found is not None and found.shape == weights[key].shape:
+            weights[key] = found
+        # a prior is not trained: it is what the targets and options make it
+        elif part != "prior":
+            raise _cannot_be_transferred(model, f"the weights {key!r} are not those of one target")
     other.load_state_dict(weights)
     fresh = Standardization.identity(info)
     kept = model.standardization
@@ -65,6 +74,24 @@ def _with_targets(model: Any, targets: dict[str, Target]) -> Any:
         model.untrained_targets & targets.keys()
     )
     return other
+
+
+def _check_readouts(model: Any) -> None:
+    """Refuse a model that does not say what it has per target: weights would be mixed up."""
+    for name in model.readout_lists:
+        found = getattr(model, name, None)
+        num_targets = len(model.dataset_info.targets)
+        if not isinstance(found, torch.nn.ModuleList) or len(found) != num_targets:
+            raise _cannot_be_transferred(model, f"{name!r} is no ModuleList of one module each")
+
+
+def _cannot_be_transferred(model: Any, reason: str) -> MetatrainError:
+    kind = type(model).__name__
+    return MetatrainError(
+        f"{kind} cannot go on with other targets: {reason}; name the lists of one module per "
+        f"target in {kind}.readout_lists, which has {', '.join(map(repr, model.readout_lists))}, "
+        "or keep the targets."
+    )
 
 
 def _check_atoms_and_lengths(found: DatasetInfo, known: DatasetInfo) -> None:

@@ -404,6 +404,23 @@ def test_a_checkpoint_of_another_architecture_says_which(refused_options, refuse
     assert "written by other-lab==2.0: install that" in found
 
 
+def test_a_checkpoint_does_not_choose_what_is_imported(refused, finished):
+    Path("evil.py").write_text("from pathlib import Path; Path('hacked').touch()\n")
+
+    def change(record):
+        record["run"]["architecture"]["name"] = "evil:thing"
+
+    changed_checkpoint(finished, "evil.ckpt", change)
+    found = refused("export", "evil.ckpt")
+    assert found.startswith("evil.ckpt: was written by 'evil:thing', which is not installed")
+    assert not Path("hacked").exists()
+
+
+def test_options_of_a_run_that_are_not_whole_are_damage(refused, finished):
+    changed_checkpoint(finished, "bare.ckpt", lambda record: record["run"].update(options="a: 1"))
+    assert refused("export", "bare.ckpt").startswith("bare.ckpt: is damaged; its record of the run")
+
+
 def test_an_exported_model_is_no_checkpoint(refused_options, refused, finished):
     for words in (["--restart", finished / "model.pt"], []):
         exported = finished / "model.pt"
@@ -425,7 +442,7 @@ def test_a_restart_names_what_is_another_than_in_the_run(folder, refused, finish
 
 
 def test_a_restart_without_any_run_says_so(refused_options):
-    assert "no run under outputs/ has a last.ckpt" in refused_options("--restart", "auto")
+    assert "no run of 'soap_bpnn' under outputs/ has a last.ckpt" in refused_options("--restart", "auto")
 
 
 def evaluation(systems="data.xyz", **more):

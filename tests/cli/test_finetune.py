@@ -57,10 +57,23 @@ def test_fine_tuning_keeps_what_was_learned_and_moves_the_baseline(
     assert moved == pytest.approx(expected, abs=0.5)
 
 
-def test_fine_tuning_takes_the_model_as_it_is(finished, other_method, tmp_path):
-    finetuned(tmp_path, other_method, finished / "model.ckpt")
-    stored = yaml.safe_load((only_run(tmp_path) / "options.yaml").read_text())
-    assert stored["architecture"]["model"]["bpnn"]["num_neurons_per_layer"] == 8
+def test_fine_tuning_takes_the_model_as_it_is_and_so_does_its_restart(
+    finished, other_method, tmp_path
+):
+    content = options(other_method)
+    del content["architecture"]["model"]
+    training = {"finetune": {"read_from": str(finished / "model.ckpt")}, "num_epochs": 1}
+    content["architecture"]["training"] = training
+    write_options(tmp_path / "options.yaml", content)
+    assert run_mtt("train", "options.yaml", folder=tmp_path).returncode == 0
+    training["num_epochs"] = 2
+    write_options(tmp_path / "options.yaml", content)
+    done = run_mtt("train", "options.yaml", "--restart", "model.ckpt", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "going on from model.ckpt" in done.stdout
+    for path in tmp_path.glob("outputs/*/*/options.yaml"):
+        stored = yaml.safe_load(path.read_text())
+        assert stored["architecture"]["model"]["bpnn"]["num_neurons_per_layer"] == 8
 
 
 def test_a_checkpoint_of_published_metatrain_begins_a_run(other_method, tmp_path):

@@ -25,7 +25,7 @@ from runs import MTT, ethanol_file, merged, mtt_environment, only_run, options, 
 KCAL_PER_EV = 23.060547830619026
 
 OWN_PLUG_INS = '''\
-"""A reader that counts, one that is interrupted, and an architecture that breaks."""
+"""A reader that counts, one that is interrupted, and architectures that cannot be trained."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,11 +53,21 @@ class Breaking(soap_bpnn.__model__):
         raise ZeroDivisionError("first line\\nsecond line")
 
 
+class NotAnnotated(soap_bpnn.__model__):
+    def forward(self, graph):
+        lengths = graph.vectors.square().sum(dim=1)
+        return {"energy": graph.types.new_zeros((len(graph.types), 1)) * lengths.sum()}
+
+
 class architecture:
     __model__ = Breaking
     __trainer__ = soap_bpnn.__trainer__
     __authors__ = soap_bpnn.__authors__
     __maintainers__ = soap_bpnn.__maintainers__
+
+
+class not_annotated(architecture):
+    __model__ = NotAnnotated
 '''
 
 
@@ -333,6 +343,20 @@ def test_a_bug_exits_with_1_and_its_traceback_is_in_the_log(folder, capsys):
     text = log.read_text()
     assert "Traceback (most recent call last)" in text
     assert "second line" in text
+
+
+def test_a_model_that_cannot_be_exported_is_not_trained(folder, capsys):
+    name = {"name": "own_plug_ins_of_a_user:not_annotated"}
+    assert main(["train", str(short("data.xyz", architecture=name))]) == 2
+    told = capsys.readouterr().err
+    code = folder / "own_plug_ins_of_a_user.py"
+    (line,) = [n for n, text in enumerate(OWN_PLUG_INS.splitlines(), 1) if "lengths =" in text]
+    assert told.count("\n") == 1
+    assert "NotAnnotated: cannot be compiled by TorchScript" in told
+    assert f"{code}:{line}: " in told
+    assert "has no attribute or method 'vectors'" in told.replace("object ", "")
+    assert "graph: Graph" in told
+    assert not (only_run(folder) / "last.ckpt").exists()
 
 
 def test_ctrl_c_before_training_ends_in_one_line(folder, capsys):

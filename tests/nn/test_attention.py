@@ -15,7 +15,8 @@ COUNTS = [0, 1, 12, 3, 0, 5, 8, 2]
 
 def shuffled_centers(counts):
     """Centers of pairs, as many as each atom is to have, in no order."""
-    centers = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+    numbers = torch.tensor(counts, dtype=torch.int64)
+    centers = torch.repeat_interleave(torch.arange(len(counts)), numbers)
     return centers[torch.randperm(len(centers), generator=torch.Generator().manual_seed(0))]
 
 
@@ -41,7 +42,7 @@ def one_by_one(projected, log_weights, centers, num_atoms):
     return result
 
 
-@pytest.mark.parametrize("counts", [COUNTS, [3], [0, 0], [40, 2, 1]])
+@pytest.mark.parametrize("counts", [COUNTS, [3], [0, 0], [40, 2, 1], []])
 def test_it_is_the_softmax_over_the_tokens_of_each_atom(counts):
     centers = shuffled_centers(counts)
     projected, log_weights = inputs(counts)
@@ -65,9 +66,9 @@ def test_first_and_second_derivatives_are_those_of_finite_differences():
     assert gradgradcheck(function, inputs([0, 3, 1]))
 
 
-def derivatives(layout):
+def derivatives(layout, counts=COUNTS):
     """The result, its first derivatives, and derivatives of these."""
-    given = inputs(COUNTS)
+    given = inputs(counts)
     value = neighborhood_attention(*given, layout, SCALE)
     first = torch.autograd.grad(value.square().sum(), given, create_graph=True)
     return value, *first, *torch.autograd.grad(sum(x.square().sum() for x in first), given)
@@ -80,6 +81,11 @@ def test_what_stands_in_empty_slots_does_not_matter_for_any_derivative():
     changed = layout._replace(tokens=other, packing=packing)
     for found, expected in zip(derivatives(changed), derivatives(layout), strict=True):
         assert_close(found, expected, rtol=0, atol=0)
+
+
+def test_without_atoms_there_are_derivatives_of_nothing():
+    layout = token_layout(shuffled_centers([]), 0, NUM_HEADS)
+    assert [len(found) for found in derivatives(layout, [])] == [0] * 5
 
 
 def test_torchscript_gives_the_same():

@@ -2,12 +2,13 @@
 
 import pytest
 import torch
+from torch import Tensor
 from torch.testing import assert_close
 
 from metatrain.data.batches import Batch
 from metatrain.losses import expand
 from metatrain.metrics import ErrorSums
-from metatrain.nn import SphericalHarmonics
+from metatrain.nn import Graph, SphericalHarmonics
 from metatrain.standardize import Standardization
 from metatrain.testing import systems
 from metatrain.training.augmentation import (
@@ -31,7 +32,8 @@ class Directional(PairModel):
         super().__init__(hypers, dataset_info)
         self.stretch = torch.nn.Parameter(torch.tensor([1.2, 0.7, 1.0]))
 
-    def density(self, graph):
+    @torch.jit.ignore
+    def density(self, graph: Graph) -> Tensor:
         return super().density(graph._replace(vectors=graph.vectors * self.stretch))
 
 

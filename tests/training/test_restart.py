@@ -7,9 +7,11 @@ import threading
 
 import pytest
 import torch
+from torch import Tensor
 
 from metatrain import checkpoint
 from metatrain.errors import Interrupted, MetatrainError
+from metatrain.nn import Graph
 from metatrain.training import GradientHypers, GradientTrainer
 from metatrain.training.interruption import delayed_interruption
 from pair_model import CPU, ENERGY, PairModel, dataset, info_of, labelled, new_model, trained
@@ -18,7 +20,8 @@ from pair_model import CPU, ENERGY, PairModel, dataset, info_of, labelled, new_m
 class DroppingOut(PairModel):
     """Draws random numbers in training."""
 
-    def density(self, graph):
+    @torch.jit.ignore
+    def density(self, graph: Graph) -> Tensor:
         return torch.nn.functional.dropout(super().density(graph), 0.3, self.training)
 
 

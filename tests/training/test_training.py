@@ -6,10 +6,12 @@ import math
 
 import pytest
 import torch
+from torch import Tensor
 
 from metatrain import checkpoint
 from metatrain.data.target import Target
 from metatrain.errors import MetatrainError
+from metatrain.nn import Graph
 from metatrain.training import GradientHypers, GradientTrainer
 from metatrain.training.loggers import CSV
 from metatrain.training.step import predict
@@ -27,6 +29,7 @@ class Watching(PairModel):
         super().__init__(hypers, dataset_info)
         self.batches = []
 
+    @torch.jit.ignore
     def forward(self, graph):
         if self.training:
             self.batches.append([tuple(row) for row in graph.positions[::4].tolist()])
@@ -39,6 +42,7 @@ class Breaking(PairModel):
     num_batches = 0
     only_derivatives = False
 
+    @torch.jit.ignore
     def forward(self, graph):
         values = super().forward(graph)["energy"]
         self.num_batches += self.training
@@ -51,7 +55,8 @@ class Breaking(PairModel):
 class DroppingOut(PairModel):
     """Draws random numbers in training."""
 
-    def density(self, graph):
+    @torch.jit.ignore
+    def density(self, graph: Graph) -> Tensor:
         return torch.nn.functional.dropout(super().density(graph), 0.3, self.training)
 
 

@@ -2,7 +2,17 @@
 
 The energy of an atom is a sum of kernels between its SOAP power spectrum and those of a
 few environments of the training set. Energies, forces and stress determine the
-coefficients together, by regularised least squares.
+coefficients together, by regularised least squares. Energies are exactly invariant under
+rotations, inversions and the order of atoms, and see as far as one cutoff.
+
+Choose it for tens to some hundred structures of few elements: there is nothing to tune for long,
+one fit takes seconds to minutes, and small data sets suffice. It needs no GPU. With thousands of
+structures a network learns more, and costs less in simulations.
+
+The fit takes time and memory that grow with the square of `num_sparse_points`, and time that
+grows with the number of forces and their pairs; a prediction costs the power spectrum of each
+atom and a product with each sparse point of its element. The power spectrum grows with the
+square of the number of elements.
 """
 
 from architectures.gap.hypers import GapHypers, GapTrainingHypers

@@ -5,6 +5,11 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from metatrain.errors import MetatrainError
+
+LARGEST_JITTER = 1.0
+"""In units of the mean of the diagonal: with more, all points would be alike."""
+
 
 class LeastSquares:
     """The equations A c = b, of which only the triangular factor of A is kept.
@@ -102,6 +107,8 @@ def cholesky(matrix: Tensor, jitter: float = 0.0) -> tuple[Tensor, float]:
     :param jitter: the least
     :return: the factor, and what was added to the diagonal in units of its mean
     """
+    if not matrix.isfinite().all():
+        raise _unsolvable("holds numbers that are not finite")
     unit = torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device) * matrix.diag().mean()
     while True:
         factor, info = torch.linalg.cholesky_ex(matrix + jitter * unit)
@@ -111,4 +118,14 @@ def cholesky(matrix: Tensor, jitter: float = 0.0) -> tuple[Tensor, float]:
 
 
 def _more(jitter: float) -> float:
-    return max(10.0 * jitter, torch.finfo(torch.float64).eps)
+    more = max(10.0 * jitter, torch.finfo(torch.float64).eps)
+    if more > LARGEST_JITTER:
+        raise _unsolvable(f"gives no solution, even with a jitter of {jitter:.0e}")
+    return more
+
+
+def _unsolvable(reason: str) -> MetatrainError:
+    return MetatrainError(
+        f"gap: the kernel of the sparse points {reason}; look for atoms at the same place, and for "
+        "labels that are far off, in the training set."
+    )

@@ -71,6 +71,11 @@ class PetHypers:
                 f"{self.d_pet}; use a d_pet that is a multiple of num_heads, such as "
                 f"{-(-self.d_pet // self.num_heads) * self.num_heads}."
             )
+        if self.cutoff_width > self.cutoff:
+            raise MetatrainError(
+                f"architecture.model.cutoff_width: {self.cutoff_width} exceeds the cutoff, "
+                f"{self.cutoff}; use a width of at most that."
+            )
         if self.cutoff_function.lower() not in ("bump", "cosine"):
             raise MetatrainError(
                 f"architecture.model.cutoff_function: found {self.cutoff_function!r}, expected "

@@ -129,7 +129,15 @@ def _report(bug: Exception) -> None:
     where = notes[-1] if notes else f"{NOTE} {_written(traceback.format_exc())}"
     kind = type(bug).__name__
     text = (str(bug).splitlines() or [""])[0]
-    print(f"this is a bug, of metatrain or of a plug-in: {kind}: {text}; {where}", file=sys.stderr)
+    frames = traceback.extract_tb(bug.__traceback__)
+    # where torch was called rather than where in torch it ended
+    ours = [frame for frame in frames if f"{os.sep}torch{os.sep}" not in frame.filename]
+    place = (ours or frames)[-1]
+    print(
+        f"this is a bug, of metatrain or of a plug-in: {kind}: {text} ({place.filename}, line "
+        f"{place.lineno}); {where}",
+        file=sys.stderr,
+    )
 
 
 def _written(text: str) -> Path:

@@ -36,6 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="systems at a time (default: %(default)s)",
     )
+    parser.add_argument(
+        "-a",
+        "--architecture",
+        metavar="MODULE:THING",
+        help="what wrote the checkpoint, if that is code of yours that is not installed",
+    )
     parser.add_argument("-d", "--device", help="cpu, cuda, ... (default: the model's favourite)")
     parser.add_argument(
         "-e",

@@ -34,6 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="YAML file with name, description, authors, references, extra",
     )
     parser.add_argument(
+        "-a",
+        "--architecture",
+        metavar="MODULE:THING",
+        help="what wrote the checkpoint, if that is code of yours that is not installed",
+    )
+    parser.add_argument(
         "--dtype",
         choices=("float32", "float64"),
         help="precision of positions and energies (default: float64, whatever the network's)",

@@ -219,7 +219,7 @@ class _Attention(Function):
         ctx.layout, ctx.scale = layout, scale
         ctx.save_for_backward(projected, log_weights, packed, *attention)
         result = torch.cat(mixed).index_select(0, layout.packing.unpack)
-        return result.view(projected.shape[0], -1)
+        return result.view(projected.shape[0], layout.num_heads * size)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Any:
@@ -312,7 +312,7 @@ class _AttentionGradient(Function):
             of_gradient.baddbmm_(by_attention, heads.value)
             of_weights.append(by_scores)
         by_gradient = by_mixed.index_select(0, layout.packing.unpack).view(
-            layout.slots.shape[0], -1
+            layout.slots.shape[0], layout.num_heads * size
         )
         of_projected = of_packed.index_select(0, layout.packing.unpack_three)
         return (

@@ -16,6 +16,9 @@ class NoPrior(torch.nn.Module):
     them again.
     """
 
+    cutoff = 0.0
+    """Where the farthest pairs are that it looks at, in the length unit of the data set."""
+
     def forward(self, graph: Graph) -> Dict[str, Tensor]:  # noqa: ARG002
         """Values per atom in the target's unit.
 

@@ -46,6 +46,7 @@ class ArchitectureOptions:
     :param training: the same for the trainer
     :param atomic_types: atomic numbers that the model is to know, ascending; ``None`` for
         those of the data
+    :param given_model: the options of the model that the file gives, as they stand there
     """
 
     name: str
@@ -53,6 +54,7 @@ class ArchitectureOptions:
     model: Any
     training: Any
     atomic_types: tuple[int, ...] | None = None
+    given_model: Any = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

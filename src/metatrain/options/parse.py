@@ -135,6 +135,7 @@ def _architecture(
         model=model,
         training=training,
         atomic_types=None if atomic_types is None else tuple(sorted(atomic_types)),
+        given_model=section.model,
     )
 
 

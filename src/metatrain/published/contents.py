@@ -52,6 +52,15 @@ def text(value: Any) -> str:
     return value
 
 
+def _description(value: Any) -> str:
+    """A text that may have been broken into lines, or may be missing."""
+    if value is None:
+        return ""
+    if type(value) is not str:
+        raise UnreadableError("is damaged")
+    return text(" ".join(value.split()))
+
+
 def _target(name: str, state: dict[str, Any], read: ReadTensor) -> Target:
     """The target of that name, if it is one that ours can be."""
     blocks = read_blocks(_buffer_of(state["layout"], read))
@@ -71,7 +80,7 @@ def _target(name: str, state: dict[str, Any], read: ReadTensor) -> Target:
         irreps=tuple((b.key["o3_lambda"], b.key["o3_sigma"]) for b in blocks if is_spherical),
         has_forces="positions" in first.gradients,
         has_stress="strain" in first.gradients,
-        description=str(state.get("description") or ""),
+        description=_description(state.get("description")),
     )
     shapes = [block.values.shape[1:] for block in blocks]
     expected = [(*block.shape, target.num_properties) for block in target.blocks]

@@ -177,6 +177,11 @@ class Loop:
         self.progress.step += 1
 
     def _diverged(self, what: str) -> MetatrainError:
+        if self._global_step == 0:
+            return MetatrainError(
+                f"epoch 1, {what} before any weight was changed: the model itself gives what is "
+                "not finite for some training system, or a label is very large."
+            )
         saved = "nothing was saved yet"
         if self.last_saved is not None:
             saved = f"{self.last_saved} holds the last good state"

@@ -10,6 +10,7 @@ from metatrain.log import logger
 from metatrain.model import GraphModel
 from metatrain.standardize import Standardization, choice_of_baseline, fit_baseline, fit_scale
 from metatrain.training.hypers import GradientHypers
+from metatrain.training.labels import standardized_labels
 from metatrain.training.learnable import SYSTEMS_AT_ONCE, Learnable
 from metatrain.training.step import predict
 
@@ -74,16 +75,18 @@ def _steps_of_baselines(
         name: dataclasses.replace(target, has_forces=False, has_stress=False)
         for name, target in targets.items()
     }
-    left: dict[str, list[Tensor]] = {name: [] for name in targets}
+    predicted: dict[str, list[Tensor]] = {name: [] for name in targets}
     model.eval()
     for rows in torch.arange(len(columns)).split(SYSTEMS_AT_ONCE):
-        batch = systems.batch(rows)
-        found = predict(model, batch.graph, values_only, is_training=False)
+        graph = systems.batch(rows).graph
+        found = predict(model, graph, values_only, is_training=False)
         for name, prediction in found.items():
-            left[name].append((batch.values[name] - prediction.values).double().cpu())
+            predicted[name].append(prediction.values.double().cpu())
+    # not those of the batches: in single precision a large step would lose its digits
+    labels = standardized_labels(columns, values_only, model.standardization).values
     steps = {}
     for name, target in targets.items():
-        rest = torch.cat(left[name])
+        rest = labels[name] - torch.cat(predicted[name])
         rest = rest * model.standardization.scale_of_rows(name, columns.types)
         if target.is_extensive:
             rest = rest * columns.num_atoms.unsqueeze(1)

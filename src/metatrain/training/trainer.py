@@ -20,6 +20,7 @@ from metatrain.training.learnable import Learnable
 from metatrain.training.loggers import LogSession
 from metatrain.training.loop import Data, Loop
 from metatrain.training.memory import keep_freed_memory
+from metatrain.training.scripting import check_scriptable
 from metatrain.training.standardizing import standardization_for
 from metatrain.training.step import Objective
 
@@ -86,6 +87,7 @@ class GradientTrainer:
         val_datasets = [dataset for dataset in val_datasets if len(dataset)]
         if not val_datasets:
             self._check_that_nothing_needs_validation()
+        check_scriptable(model)
         training = Learnable.of(train_datasets, model)
         if self.hypers.batch_size > len(training.columns):
             logger.info(

@@ -4,10 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
 from metatrain import checkpoint, published
 from metatrain.checkpoint import RunRecord
 from metatrain.errors import MetatrainError
-from metatrain.plugins import Architecture, installed, load_architecture
+from metatrain.plugins import Architecture, installed, is_installed, load_architecture
 from metatrain.workflows.files import check_is_checkpoint
 
 
@@ -25,9 +29,18 @@ class Checkpoint:
     run: RunRecord | None
 
     @classmethod
-    def of(cls, path: Path) -> "Checkpoint":
-        """Find out who wrote a checkpoint; if that is not installed, says what to install."""
+    def of(cls, path: Path, trusted: str | None = None) -> "Checkpoint":
+        """Find out who wrote a checkpoint; if that is not installed, says what to install.
+
+        :param trusted: the ``module:Thing`` that the user names; a file alone must not choose
+            what is imported
+        """
         name, run = written_by(path)
+        if name != trusted and not is_installed("architectures", name):
+            raise MetatrainError(
+                f"{path}: was written by {name!r}, which is not installed; to import it is to run "
+                f"what it holds: if you trust it, say so: -a {name}"
+            )
         if run is None:
             return cls(path, load_architecture(name, str(path)), run)
         try:
@@ -91,4 +104,18 @@ def written_by(path: Path) -> tuple[str, RunRecord | None]:
         # says what is wrong with what is no checkpoint at all
         checkpoint.load(path)
         raise MetatrainError(f"{path}: does not say which architecture wrote it.")
+    _check_options(run, path)
     return run.architecture["name"], run
+
+
+def _check_options(run: RunRecord, path: Path) -> None:
+    """Refuse a record whose options are not the complete ones of a run."""
+    try:
+        options = OmegaConf.to_container(OmegaConf.create(run.options))
+    except (OmegaConfBaseException, YAMLError):
+        options = None
+    sections = {"architecture", "training_set", "validation_set", "test_set", "seed"}
+    if not isinstance(options, dict) or not sections <= options.keys():
+        raise MetatrainError(
+            f"{path}: is damaged; its record of the run's options is not complete."
+        )

@@ -31,6 +31,7 @@ from metatrain.workflows import export
 from metatrain.workflows.checkpoints import Checkpoint
 from metatrain.workflows.files import check_writable
 from metatrain.workflows.machine import choose_device
+from metatrain.workflows.report import shown
 
 
 def evaluate(
@@ -41,6 +42,7 @@ def evaluate(
     batch_size: int,
     device: str | None,
     extensions: Path | None,
+    architecture: str | None,
 ) -> None:
     """Predict, write and compare.
 
@@ -50,6 +52,7 @@ def evaluate(
     :param batch_size: systems at a time
     :param device: where to compute; ``None`` takes the model's favourite
     :param extensions: folder with the TorchScript extensions of the model
+    :param architecture: ``module:Thing`` that wrote the checkpoint, if that is not installed
     """
     with logging_to_console():
         if batch_size < 1:
@@ -57,7 +60,7 @@ def evaluate(
         sources = parse_evaluation(options_path)
         _check_output(output, sources)
         write = writers.find(output, None, "-o")
-        model = _load(path, extensions)
+        model = _load(path, extensions, architecture)
         info = _info(model, sources)
         predictor = Predictor(
             model,
@@ -110,14 +113,14 @@ def _of_known_systems(
         yield frames, columns
 
 
-def _load(path: Path, extensions: Path | None) -> AtomisticModel:
+def _load(path: Path, extensions: Path | None, architecture: str | None) -> AtomisticModel:
     if not path.is_file():
         found = "is a folder" if path.is_dir() else "there is no such file"
         raise MetatrainError(f"{path}: {found}; name an exported model (.pt) or a checkpoint.")
     if extensions is not None and not extensions.is_dir():
         raise MetatrainError(f"-e {extensions}: there is no such folder of extensions.")
     if checkpoint.is_checkpoint(path):
-        saved = Checkpoint.of(path)
+        saved = Checkpoint.of(path, trusted=architecture)
         described = export.describe(saved.architecture, saved.run, {})
         return export.with_metadata(saved.model(), described)
     try:
@@ -230,7 +233,7 @@ def _units(info: DatasetInfo) -> dict[str, str]:
 def _report(evaluation: Evaluation, info: DatasetInfo, output: Path) -> None:
     summary: dict[str, Any] = MetricNames.of(info).summary(evaluation.errors)
     for name, of in summary.items():
-        logger.info("%s: RMSE %.4g, MAE %.4g %s", name, of["rmse"], of["mae"], of["unit"])
+        logger.info("%s", shown(name, of))
     metrics = _metrics_file(output)
     content = {
         "num_systems": evaluation.num_systems,

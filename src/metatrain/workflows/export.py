@@ -27,9 +27,11 @@ from metatrain.workflows.metadata import read_metadata
 def export(
     path: Path,
     output: Path | None,
+    *,
     extensions: Path | None,
     metadata: Path | None,
     dtype: str | None,
+    architecture: str | None,
 ) -> None:
     """Export the model of a checkpoint.
 
@@ -38,20 +40,25 @@ def export(
     :param extensions: folder to collect TorchScript extensions in
     :param metadata: YAML file with what the exported model shall say of itself
     :param dtype: ``"float32"`` exports all in float32
+    :param architecture: ``module:Thing`` that wrote the checkpoint, if that is not installed
     """
     with logging_to_console():
         name = path.name.removesuffix(".gz").removesuffix(".ckpt")
-        _export(path, output or Path(f"{name}.pt"), extensions, metadata, dtype)
+        check_is_checkpoint(path)
+        saved = Checkpoint.of(path, trusted=architecture)
+        _export(saved, output or Path(f"{name}.pt"), extensions, metadata, dtype)
 
 
 def _export(
-    path: Path, output: Path, extensions: Path | None, metadata: Path | None, dtype: str | None
+    saved: Checkpoint,
+    output: Path,
+    extensions: Path | None,
+    metadata: Path | None,
+    dtype: str | None,
 ) -> None:
-    check_is_checkpoint(path)
     check_model_name(output)
     check_extensions_folder(extensions)
     extra = {} if metadata is None else read_metadata(metadata)
-    saved = Checkpoint.of(path)
     described = describe(saved.architecture, saved.run, extra)
     write(saved.model(), output, extensions, described, dtype)
 

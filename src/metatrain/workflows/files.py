@@ -84,12 +84,27 @@ def new_run_folder() -> Path:
     raise MetatrainError(f"{OUTPUTS / name}: a thousand runs began in this second.")
 
 
-def newest_checkpoint() -> Path:
-    """The ``last.ckpt`` of the newest run that has one."""
+def newest_checkpoint(architecture: str) -> Path:
+    """The ``last.ckpt`` of the newest run of an architecture that has one."""
     found = sorted(OUTPUTS.glob("*/*/last.ckpt"), key=lambda path: path.stat().st_mtime)
-    if not found:
-        raise MetatrainError(
-            f"--restart auto: no run under {OUTPUTS}/ has a last.ckpt; "
-            "give the path of a checkpoint, or leave --restart out."
-        )
-    return found[-1]
+    for path in reversed(found):
+        if _is_perhaps_of(path, architecture):
+            return path
+    raise MetatrainError(
+        f"--restart auto: no run of {architecture!r} under {OUTPUTS}/ has a last.ckpt; "
+        "give the path of a checkpoint, or leave --restart out."
+    )
+
+
+def _is_perhaps_of(path: Path, architecture: str) -> bool:
+    """Whether a checkpoint is of an architecture; a damaged one may be, and is to be named."""
+    try:
+        run = checkpoint.run_of(path)
+    except MetatrainError:
+        return True
+    return run is not None and is_same_name(run.architecture["name"], architecture)
+
+
+def is_same_name(one: str, other: str) -> bool:
+    """Whether two names are of one architecture: either may say its package, ``package:name``."""
+    return one.rpartition(":")[2] == other.rpartition(":")[2]

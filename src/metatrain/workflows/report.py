@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from metatomic.torch import load_atomistic_model
@@ -14,6 +15,12 @@ from metatrain.workflows.parts import Parts
 
 BATCH_SIZE = 8
 CHUNK_SIZE = 1000
+
+
+def shown(name: str, summary: dict[str, Any]) -> str:
+    """Errors as a line of the log: ``forces: RMSE 60.1, MAE 44 meV/A``."""
+    text = f"{name}: RMSE {summary['rmse']:.4g}, MAE {summary['mae']:.4g} {summary['unit']}"
+    return text.rstrip()
 
 
 def report(parts: Parts, device: torch.device, folder: Path) -> None:
@@ -41,13 +48,6 @@ def report(parts: Parts, device: torch.device, folder: Path) -> None:
             errors_of(predictor(some), some, parts.info.targets, errors)
         summaries[part] = MetricNames.of(parts.info).summary(errors)
         for name, summary in summaries[part].items():
-            logger.info(
-                "%s %s: RMSE %.4g, MAE %.4g %s",
-                part,
-                name,
-                summary["rmse"],
-                summary["mae"],
-                summary["unit"],
-            )
+            logger.info("%s %s", part, shown(name, summary))
     with replacing(folder / "report.json") as temporary:
         temporary.write_text(json.dumps(summaries, indent=2) + "\n")

@@ -10,13 +10,12 @@ from omegaconf import OmegaConf
 from metatrain.checkpoint import RunRecord
 from metatrain.data.target import DatasetInfo
 from metatrain.errors import MetatrainError
-from metatrain.hypers import plain
-from metatrain.hypers.check import defaults
+from metatrain.hypers import plain, restored
 from metatrain.log import logger
 from metatrain.options import Options
 from metatrain.training.hypers import FinetuneHypers, GradientHypers
 from metatrain.workflows.checkpoints import Checkpoint, written_by
-from metatrain.workflows.files import newest_checkpoint
+from metatrain.workflows.files import is_same_name, newest_checkpoint
 
 
 @dataclass(frozen=True)
@@ -38,13 +37,12 @@ class Restart:
         assert checkpoint.run is not None
         path = checkpoint.path
         stored: Any = OmegaConf.to_container(OmegaConf.create(checkpoint.run.options))
-        given = options.as_container()
-        _check_same(
-            given["architecture"]["model"],
-            stored["architecture"]["model"],
-            "architecture.model",
-            f"in the run of --restart {path}; a restart needs the same model",
-        )
+        given, before = options.as_container(), stored["architecture"]
+        reason = f"in the run of --restart {path}; a restart needs the same model"
+        if before["training"].get("finetune") is None:
+            _check_same(given["architecture"]["model"], before["model"], _MODEL, reason)
+        else:
+            _check_given(options, before["model"], reason)
         for name in ("training_set", "validation_set", "test_set"):
             _check_same(
                 _without_paths(given[name]),
@@ -53,6 +51,12 @@ class Restart:
                 f"in the run of --restart {path}; other data or another split need a new run",
             )
         return cls(checkpoint, checkpoint.run, stored)
+
+    def completed(self, options: Options) -> Options:
+        """The options with those of the model that the run began with."""
+        model = self.options["architecture"]["model"]
+        schema = self.checkpoint.architecture.model_hypers
+        return _with(options, model=restored(schema, model))
 
     def parts(self, info: DatasetInfo, training: Any) -> tuple[Any, Any]:
         """Model and trainer.
@@ -80,34 +84,47 @@ class FineTuning:
     def of(cls, checkpoint: Checkpoint, options: Options) -> "FineTuning":
         """Load the model, and check that the options don't ask for another one."""
         model = checkpoint.model()
-        schema = checkpoint.architecture.model_hypers
-        if schema is not None and hasattr(model, "hypers"):
-            default, found = _flat(defaults(schema)), _flat(plain(model.hypers))
-            for key, asked in _flat(plain(options.architecture.model)).items():
-                # what has its default value was probably not asked for
-                if asked != default.get(key):
-                    reason = (
-                        f"in {checkpoint.path}; leave it out, for the checkpoint brings its own"
-                    )
-                    _check_option(asked, found.get(key), f"architecture.model{key}", reason)
+        reason = f"in {checkpoint.path}; leave it out, for the checkpoint brings its own"
+        _check_given(options, plain(_hypers_of(model, checkpoint, options)), reason)
         return cls(checkpoint, model)
 
     def completed(self, options: Options) -> Options:
         """The options with those of the model that is there, and where it comes from."""
-        model = getattr(self.model, "hypers", options.architecture.model)
+        model = _hypers_of(self.model, self.checkpoint, options)
         training = options.architecture.training
         if isinstance(training, GradientHypers) and training.finetune is None:
             training = dataclasses.replace(
                 training, finetune=FinetuneHypers(str(self.checkpoint.path))
             )
-        architecture = dataclasses.replace(options.architecture, model=model, training=training)
-        return dataclasses.replace(options, architecture=architecture)
+        return _with(options, model=model, training=training)
 
     def parts(self, info: DatasetInfo, training: Any) -> tuple[Any, Any]:
         """Model and trainer, as in :meth:`Restart.parts`."""
         logger.info("beginning with the weights of %s", self.checkpoint.path)
         trainer_class = self.checkpoint.architecture.trainer_class
         return _restarted(self.model, info, self.checkpoint), trainer_class(training)
+
+
+def _hypers_of(model: Any, checkpoint: Checkpoint, options: Options) -> Any:
+    """The options of a model, where it has some of the kind that its architecture declares."""
+    schema = checkpoint.architecture.model_hypers
+    found = getattr(model, "hypers", None)
+    is_known = schema is not None and isinstance(found, schema)
+    return found if is_known else options.architecture.model
+
+
+def _with(options: Options, **changes: Any) -> Options:
+    """The options with other ones of model or trainer."""
+    return dataclasses.replace(
+        options, architecture=dataclasses.replace(options.architecture, **changes)
+    )
+
+
+def _check_given(options: Options, before: dict[str, Any], reason: str) -> None:
+    """Refuse those options of the model that the file gives and that the model does not have."""
+    now, before = _flat(plain(options.architecture.model)), _flat(before)
+    for key in _flat(plain(options.architecture.given_model)):
+        _check_option(now.get(key), before.get(key), f"{_MODEL}{key}", reason)
 
 
 def _restarted(model: Any, info: DatasetInfo, checkpoint: Checkpoint) -> Any:
@@ -130,7 +147,7 @@ def beginning(restart: str | None, options: Options) -> Restart | FineTuning | N
         if read_from is None:
             return None
         return FineTuning.of(_checkpoint(Path(read_from), options, _FINE_TUNE), options)
-    path = newest_checkpoint() if restart == "auto" else Path(restart)
+    path = newest_checkpoint(options.architecture.name) if restart == "auto" else Path(restart)
     checkpoint = _checkpoint(path, options, "--restart")
     if checkpoint.run is None:
         logger.info(
@@ -140,19 +157,19 @@ def beginning(restart: str | None, options: Options) -> Restart | FineTuning | N
     return Restart.of(checkpoint, options)
 
 
+_MODEL = "architecture.model"
 _FINE_TUNE = "architecture.training.finetune.read_from"
 
 
 def _checkpoint(path: Path, options: Options, where: str) -> Checkpoint:
     """The checkpoint at ``path``, if it is of the architecture that the options ask for."""
     name, _ = written_by(path)
-    # either may say its package: 'package:name'
-    if name.rpartition(":")[2] != options.architecture.name.rpartition(":")[2]:
+    if not is_same_name(name, options.architecture.name):
         raise MetatrainError(
             f"{where} {path}: is a checkpoint of {name!r}, but the options ask for "
             f"{options.architecture.name!r}."
         )
-    return Checkpoint.of(path)
+    return Checkpoint.of(path, trusted=options.architecture.name)
 
 
 def _check_same(now: Any, before: Any, where: str, reason: str) -> None:

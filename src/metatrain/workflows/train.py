@@ -60,7 +60,7 @@ def train(
 
 def _train(options: Options, output: Path, extensions: Path | None, restart: str | None) -> None:
     start = beginning(restart, options)
-    if isinstance(start, FineTuning):
+    if start is not None:
         options = start.completed(options)
     unbroken = start if isinstance(start, Restart) else None
     plugin = options.architecture.plugin
@@ -76,6 +76,9 @@ def _train(options: Options, output: Path, extensions: Path | None, restart: str
         parts = read_parts(options, seed, None if unbroken is None else unbroken.run)
         if options.print_stats:
             choice = getattr(options.architecture.training, "atomic_baseline", {})
+            if isinstance(start, FineTuning):
+                # a trained model brings a baseline, which moves to where it fits best
+                choice = {}
             log_census(parts, choice)
         options = _completed(options, parts.info, seed=seed, device=device, dtype=dtype)
         options.write(folder / "options.yaml")

@@ -8,6 +8,9 @@ import torch
 
 from architectures.gap import Gap, GapHypers, GapTrainer, GapTrainingHypers, trainer
 from architectures.gap.hypers import BasisHypers, KrrHypers, RadialHypers, SoapHypers
+from architectures.gap.kernel_rows import Rows
+from architectures.gap.least_squares import LeastSquares
+from metatrain.data.batches import Batch
 from metatrain.data.dataset import Dataset
 from metatrain.data.target import DatasetInfo, Target
 from metatrain.testing import systems
@@ -94,6 +97,25 @@ def test_a_large_regularizer_leaves_the_baseline_alone():
     model = fit(random_labels(), GapTrainingHypers(regularizer=1e6))
     found, _ = compare(model, random_labels())
     assert found.values.abs().max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("field", "weight"),
+    # four atoms: the energy per atom, twelve forces, and nine derivatives by strain per atom
+    [("values", 4 / 10**2), ("forces", 12 / 5**2), ("strain", 9 * 4 / 15**2)],
+)
+def test_each_kind_of_label_counts_by_its_own_error(field, weight):
+    graph = graph_of([systems.crystal()], 3.0)
+    shapes = {"values": (1, 1), "forces": (4, 3, 1), "strain": (1, 9, 1)}
+    zeros = {name: torch.zeros(shape, dtype=torch.float64) for name, shape in shapes.items()}
+    rows = Rows(**zeros | {field: zeros[field] + (1.0 if field == "forces" else 4.0)})
+    labels = [{"energy": torch.ones(shape).double()} for shape in ((1, 1), (4, 3), (1, 3, 3))]
+    equations = LeastSquares(1, 1)
+    hypers = GapTrainingHypers(regularizer=10.0, regularizer_forces=5.0)
+    GapTrainer(hypers)._add(equations, ENERGY, rows, Batch(graph, *labels))
+    # the least of weight (1 - c)^2 + c^2
+    found = equations.solve(torch.eye(1, dtype=torch.float64)).item()
+    assert found == pytest.approx(weight / (1.0 + weight))
 
 
 def test_blocks_give_what_all_systems_at_once_give(monkeypatch):

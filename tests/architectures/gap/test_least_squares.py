@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from architectures.gap.least_squares import LeastSquares, cholesky, solve
+from metatrain.errors import MetatrainError
 
 torch.manual_seed(0)
 ROWS = torch.randn(60, 5, dtype=torch.float64)
@@ -82,3 +83,16 @@ def test_equal_points_share_their_coefficient():
     both = equations.solve(cholesky(twice @ twice.T)[0])
     # k c of the doubled points is that of the single ones
     torch.testing.assert_close(ROWS @ (both[:5] + both[5:]), ROWS @ solved(60), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf])
+def test_a_kernel_that_no_jitter_makes_positive_is_refused(value):
+    with pytest.raises(MetatrainError, match="the kernel of the sparse points"):
+        cholesky(torch.full((3, 3), value, dtype=torch.float64))
+
+
+def test_coefficients_that_no_jitter_makes_small_are_refused():
+    equations = LeastSquares(5, 2)
+    equations.add(ROWS, LABELS, 1.0)
+    with pytest.raises(MetatrainError, match="gives no solution, even with a jitter of 2e-01"):
+        solve([equations], KERNEL, largest=-1.0)

@@ -1,0 +1,46 @@
+"""A look at the author's code before the first step: what cannot be exported is not trained."""
+
+import os
+import re
+import textwrap
+import warnings
+from pathlib import Path
+
+import torch
+
+import metatrain
+from metatrain.errors import MetatrainError
+from metatrain.model import GraphModel
+
+_LOCATION = re.compile(r'File "(.+?)", line (\d+)')
+_NOT_THE_AUTHORS = tuple(
+    f"{Path(str(package.__file__)).parent}{os.sep}" for package in (torch, metatrain)
+)
+
+
+def check_scriptable(model: GraphModel) -> None:
+    """Refuse a model that TorchScript cannot compile, and so could not be exported.
+
+    It takes about a tenth of a second, and a mistake would else be found after the training.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.jit.script(model)
+    # TorchScript raises whatever it likes
+    except Exception as error:
+        said = str(error)
+        # what is wrong stands before the first place; places and excerpts of the code follow
+        reason = " ".join(said.partition('File "')[0].split()).rstrip(":. ")
+        raise MetatrainError(
+            f"{type(model).__name__}: cannot be compiled by TorchScript, and so not be exported"
+            f"{_place(said)}: {textwrap.shorten(reason, 300)}; annotate arguments and containers "
+            "(graph: Graph, Dict[str, Tensor]), see docs/new-architecture.md of metatrain."
+        ) from error
+
+
+def _place(said: str) -> str:
+    """Where in the author's code that is, from the innermost call outwards."""
+    found = _LOCATION.findall(said)
+    theirs = [each for each in found if not each[0].startswith(_NOT_THE_AUTHORS)]
+    return "".join(f", {path}:{line}" for path, line in (theirs or found)[:1])
