@@ -442,7 +442,9 @@ def test_a_restart_names_what_is_another_than_in_the_run(folder, refused, finish
 
 
 def test_a_restart_without_any_run_says_so(refused_options):
-    assert "no run of 'soap_bpnn' under outputs/ has a last.ckpt" in refused_options("--restart", "auto")
+    assert "no run of 'soap_bpnn' under outputs/ has a last.ckpt" in refused_options(
+        "--restart", "auto"
+    )
 
 
 def evaluation(systems="data.xyz", **more):

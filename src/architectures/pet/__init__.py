@@ -6,7 +6,8 @@ random, and what is left of a dependence shrinks with the errors.
 
 Choose it where there are thousands of structures or many elements, and accuracy counts; from a
 few hundred structures a model that is invariant by itself learns more. A published model is a
-good beginning for a small data set (`finetune`).
+good beginning for a small data set (`finetune`); checkpoints of published metatrain are read
+from version 8 to 16 of `pet`.
 
 The cost of a layer grows with the square of an atom's number of neighbors, in time and memory,
 and hardly with the number of elements; `num_neighbors_adaptive` bounds it in dense systems.

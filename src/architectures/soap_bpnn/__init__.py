@@ -8,7 +8,8 @@ under rotations, inversions and the order of atoms, and see as far as one cutoff
 Choose it for a first potential of a material with few elements and some hundred to some
 thousand structures: it trains in minutes on a few cores, is fast in simulations, and forgives
 small data sets. Where thousands of structures are there and the last bit of accuracy counts, a
-message-passing model learns more.
+message-passing model learns more. Checkpoints of published metatrain are read in version 9 of
+`soap_bpnn`.
 
 The cost of a step grows with the number of neighbors; weights and memory grow with the third
 power of the number of elements, since each has a channel of the density and a network of its

@@ -11,6 +11,7 @@ import torch
 import metatrain
 from metatrain.errors import MetatrainError
 from metatrain.model import GraphModel
+from metatrain.nn.graph import Graph
 
 _LOCATION = re.compile(r'File "(.+?)", line (\d+)')
 _NOT_THE_AUTHORS = tuple(
@@ -37,6 +38,32 @@ def check_scriptable(model: GraphModel) -> None:
             f"{_place(said)}: {textwrap.shorten(reason, 300)}; annotate arguments and containers "
             "(graph: Graph, Dict[str, Tensor]), see docs/new-architecture.md of metatrain."
         ) from error
+
+
+def check_values(model: GraphModel, graph: Graph) -> None:
+    """Refuse a model whose ``forward`` does not give (N, V) values for each target.
+
+    :param graph: some system of the training set
+    """
+    model.eval()
+    with torch.no_grad():
+        values = model(graph)
+    for name, target in model.dataset_info.targets.items():
+        expected = (len(graph.types), target.num_values)
+        if not isinstance(values, dict) or name not in values:
+            found = (
+                f"only {', '.join(values)}" if isinstance(values, dict) and values else "nothing"
+            )
+            raise MetatrainError(
+                f"{type(model).__name__}: forward gave {found}, expected values {expected} for "
+                f"{name!r}, per atom."
+            )
+        shape = tuple(values[name].shape)
+        if shape != expected:
+            raise MetatrainError(
+                f"{type(model).__name__}: forward gave {shape} for {name!r}, expected {expected}: "
+                "one row per atom, and no sum."
+            )
 
 
 def _place(said: str) -> str:

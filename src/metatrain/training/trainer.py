@@ -20,7 +20,7 @@ from metatrain.training.learnable import Learnable
 from metatrain.training.loggers import LogSession
 from metatrain.training.loop import Data, Loop
 from metatrain.training.memory import keep_freed_memory
-from metatrain.training.scripting import check_scriptable
+from metatrain.training.scripting import check_scriptable, check_values
 from metatrain.training.standardizing import standardization_for
 from metatrain.training.step import Objective
 
@@ -89,6 +89,8 @@ class GradientTrainer:
             self._check_that_nothing_needs_validation()
         check_scriptable(model)
         training = Learnable.of(train_datasets, model)
+        if len(training.pairs.centers) == 0:
+            logger.warning("no training system has two atoms within the cutoff, %s", model.cutoff)
         if self.hypers.batch_size > len(training.columns):
             logger.info(
                 "batch_size %d is more than the %d training systems: one batch holds them all",
@@ -104,6 +106,7 @@ class GradientTrainer:
             training.batches(model, devices[0]),
             Learnable.of(val_datasets, model).batches(model, devices[0]) if val_datasets else None,
         )
+        check_values(model, data.training.batch(torch.arange(1)).graph)
         self._loop = self._new_loop(model, devices[0], data)
         if self._saved is not None:
             self._check_that_it_can_go_on(self._saved)

@@ -80,6 +80,8 @@ def _train(options: Options, output: Path, extensions: Path | None, restart: str
                 # a trained model brings a baseline, which moves to where it fits best
                 choice = {}
             log_census(parts, choice)
+        if start is None:
+            options = _with_model_for(options, parts.info)
         options = _completed(options, parts.info, seed=seed, device=device, dtype=dtype)
         options.write(folder / "options.yaml")
         with replacing(folder / "split.json") as temporary:
@@ -143,21 +145,27 @@ def _seed(options: Options, restart: Restart | None) -> int:
     return random.SystemRandom().randrange(2**31)
 
 
+def _with_model_for(options: Options, info: DatasetInfo) -> Options:
+    """The options with those of a new model completed for its targets."""
+    architecture = options.architecture
+    complete = getattr(architecture.plugin.model_class, "complete_hypers", None)
+    if complete is None:
+        return options
+    model = complete(architecture.model, info.targets)
+    return options.resolved(architecture=dataclasses.replace(architecture, model=model))
+
+
 def _completed(
     options: Options, info: DatasetInfo, *, seed: int, device: torch.device, dtype: torch.dtype
 ) -> Options:
     """The options with what only the data, the machine and the run could say."""
-    plugin, model = options.architecture.plugin, options.architecture.model
-    training = options.architecture.training
+    plugin, training = options.architecture.plugin, options.architecture.training
     if getattr(training, "seed", seed) is None:
         training = dataclasses.replace(training, seed=seed)
-    if hasattr(plugin.model_class, "complete_hypers"):
-        model = plugin.model_class.complete_hypers(model, info.targets)
     if hasattr(plugin.trainer_class, "complete_hypers"):
         training = plugin.trainer_class.complete_hypers(training, info.targets)
     architecture = dataclasses.replace(
         options.architecture,
-        model=model,
         training=training,
         atomic_types=tuple(info.atomic_types),
     )
