@@ -336,8 +336,11 @@ def test_a_bug_exits_with_1_and_its_traceback_is_in_the_log(folder, capsys):
     assert main(["train", str(short("data.xyz", architecture=name))]) == 1
     told = capsys.readouterr().err
     log = only_run(folder) / "train.log"
+    code = OWN_PLUG_INS.splitlines()
+    (line,) = [n for n, text in enumerate(code, 1) if "ZeroDivisionError(" in text]
     assert told == (
-        "this is a bug, of metatrain or of a plug-in: ZeroDivisionError: first line; "
+        "this is a bug, of metatrain or of a plug-in: ZeroDivisionError: first line "
+        f"({folder / 'own_plug_ins_of_a_user.py'}, line {line}); "
         f"the traceback is in {log.relative_to(folder)}\n"
     )
     text = log.read_text()

@@ -32,3 +32,16 @@ def test_a_step_of_many_electronvolts_is_found_in_double_precision():
     columns.values["energy"] = shift.unsqueeze(1)
     expected = fit_baseline(columns, ENERGY, [1, 6, 8])
     torch.testing.assert_close(moved, expected, rtol=0, atol=1e-8)
+
+
+def test_what_has_no_effect_on_a_trained_target_is_said(caplog):
+    model, columns = new_model(), labelled(6)
+    model.untrained_targets = frozenset()
+    model.standardization.scales["energy"].fill_(1e-3)
+    learnable = Learnable.of([Dataset(columns, info_of().targets, torch.float64)], model)
+    hypers = GradientHypers(scale_targets=False, atomic_baseline={"energy": 1.0})
+    standardization_for(model, learnable, hypers)
+    assert "energy keeps the scale of the checkpoint, 0.001; that of these labels is" in caplog.text
+    assert "architecture.training.scale_targets has no effect on energy" in caplog.text
+    assert "architecture.training.atomic_baseline has no effect on energy" in caplog.text
+    assert "fixed_scaling_weights" not in caplog.text

@@ -22,7 +22,7 @@ _NOT_THE_AUTHORS = tuple(
 def check_scriptable(model: GraphModel) -> None:
     """Refuse a model that TorchScript cannot compile, and so could not be exported.
 
-    It takes about a tenth of a second, and a mistake would else be found after the training.
+    It takes one to three tenths of a second, and a mistake would else be found after the training.
     """
     try:
         with warnings.catch_warnings():

@@ -36,11 +36,47 @@ def standardization_for(
         fitted[name] = kept.baselines[name] + step, kept.scales[name]
         largest, unit = float(step.abs().max()), targets[name].unit
         logger.info("fine-tuning: the baseline of %s moves by at most %.3g %s", name, largest, unit)
+        _tell_of_scale(learnable, targets[name], fitted[name])
+        _tell_of_options(name, hypers)
     return Standardization(
         model.dataset_info.atomic_types,
         {name: baseline for name, (baseline, _) in fitted.items()},
         {name: scale for name, (_, scale) in fitted.items()},
     )
+
+
+def _tell_of_scale(learnable: Learnable, target: Target, kept: tuple[Tensor, Tensor]) -> None:
+    """Say so where the scale of a trained target is far from that of new labels."""
+    baseline, scale = kept
+    types = learnable.columns.atomic_types()
+    if len(types) == len(baseline):
+        fresh = fit_scale(learnable.columns, target, types, baseline)
+        ratio = float((fresh / scale.mean(dim=0)).max())
+        if not 0.1 < ratio < 10:
+            logger.warning(
+                "fine-tuning: %s keeps the scale of the checkpoint, %.3g; that of these labels is "
+                "%.3g times as large, so the loss begins far from one",
+                target.name,
+                float(scale.mean()),
+                ratio,
+            )
+
+
+def _tell_of_options(target: str, hypers: GradientHypers) -> None:
+    """Say which options have no effect on a target that is trained already."""
+    baseline = hypers.atomic_baseline
+    idle = {
+        "atomic_baseline": not isinstance(baseline, dict) or target in baseline,
+        "fixed_scaling_weights": target in hypers.fixed_scaling_weights,
+        "scale_targets": not hypers.scale_targets,
+    }
+    for option in (name for name, is_idle in idle.items() if is_idle):
+        logger.warning(
+            "fine-tuning: architecture.training.%s has no effect on %s, which keeps the scale of the "
+            "checkpoint and moves its baseline",
+            option,
+            target,
+        )
 
 
 def _fitted(
