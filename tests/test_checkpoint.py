@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import resource
 import stat
 import zipfile
 from pathlib import Path
@@ -102,6 +103,18 @@ def test_the_content_keeps_the_name_of_the_file(tmp_path):
     seal(tmp_path / "own.ckpt")
     with opened_content(tmp_path / "own.ckpt") as content:
         assert content.name == "own.ckpt"
+
+
+def test_a_copy_that_finds_no_room_does_not_blame_the_file(tmp_path):
+    (tmp_path / "own.ckpt").write_bytes(bytes(10_000))
+    seal(tmp_path / "own.ckpt")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            opened_content(tmp_path / "own.ckpt").__enter__()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_truncated_envelope_is_not_put_into_another(saved):

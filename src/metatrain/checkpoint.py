@@ -8,6 +8,7 @@ the architecture's own, in any format, guarded by the checksum of the archive; w
 
 import dataclasses
 import difflib
+import errno
 import io
 import json
 import shutil
@@ -32,7 +33,8 @@ FORMAT = 1
 RECORD = "record.json"
 OURS, THEIRS = "content.pt", "content"
 RUN_BESIDE = "run.json"
-CHUNK = 2**20
+# A copy that finds no room says nothing of the file that is copied.
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,6 +147,8 @@ def load(path: Path) -> dict[str, Any]:
         content = archive.read(OURS)
     try:
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
     # the checksum was right, so somebody wrote it like this; whatever torch raises, it is not ours
     except Exception as error:
         raise _not_ours(path) from error
@@ -157,26 +161,15 @@ def opened_content(path: Path) -> Iterator[Path]:
     What :func:`save` wrote is read by :func:`load` as it is; of other checkpoints it is the
     file inside the envelope, compared with its checksum.
     """
-    with _opened(path) as archive:
-        is_inside = archive is not None and OURS not in archive.namelist()
-        if archive is not None and is_inside:
-            # read through once, for then the checksum of the archive is compared
-            with archive.open(THEIRS) as file:
-                while file.read(CHUNK):
-                    pass
-    if not is_inside:
-        yield path
-        return
     with tempfile.TemporaryDirectory() as folder:
         # under its own name again: some formats go by the suffix
         inside = Path(folder, path.name)
-        with (
-            zipfile.ZipFile(path) as whole,
-            whole.open(THEIRS) as file,
-            inside.open("wb") as copy,
-        ):
-            shutil.copyfileobj(file, copy)
-        yield inside
+        with _opened(path) as archive:
+            is_inside = archive is not None and OURS not in archive.namelist()
+            if archive is not None and is_inside:
+                with archive.open(THEIRS) as file, inside.open("wb") as copy:
+                    shutil.copyfileobj(file, copy)
+        yield inside if is_inside else path
 
 
 def run_of(path: Path) -> RunRecord | None:
@@ -251,6 +244,8 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile | None]:
         KeyError,
         NotImplementedError,
     ) as error:
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            raise
         raise MetatrainError(f"{path}: is damaged{_older_sibling(path)}.") from error
 
 

@@ -266,8 +266,8 @@ def _check_weights(weights: dict[str, Tensor], expected: dict[str, Tensor]) -> N
     unknown = sorted(weights.keys() - expected.keys())
     if unknown:
         raise MetatrainError(
-            f"is damaged, of another architecture, or older than the model: it has weights {unknown[0]!r}, and the model "
-            "none of that name."
+            "is damaged, of another architecture, or older than the model: it has weights "
+            f"{unknown[0]!r}, and the model none of that name."
         )
 
 

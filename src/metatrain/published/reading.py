@@ -142,6 +142,8 @@ def _opened(path: Path) -> Iterator[Archive]:
         raise MetatrainError(f"{path}: may not be read by you.") from error
     except UnreadableError as error:
         raise MetatrainError(f"{path}: {error}.") from error
+    except MemoryError:
+        raise
     # Whatever zipfile, zlib and numpy raise for damaged bytes, the file is what to mend.
     except Exception as error:
         raise MetatrainError(f"{path}: is damaged.") from error

@@ -28,6 +28,8 @@ def check_scriptable(model: GraphModel) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             torch.jit.script(model)
+    except MemoryError:
+        raise
     # TorchScript raises whatever it likes
     except Exception as error:
         said = str(error)

@@ -68,7 +68,7 @@ class Checkpoint:
         """What ``load_checkpoint`` gives; a failure tells of versions if they differ."""
         try:
             return loader.load_checkpoint(*arguments)
-        except MetatrainError:
+        except (MetatrainError, MemoryError):
             raise
         except Exception as error:
             wrote = self.run and self.run.architecture

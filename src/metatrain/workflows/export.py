@@ -18,7 +18,6 @@ from metatrain.plugins import Architecture
 from metatrain.workflows.checkpoints import Checkpoint
 from metatrain.workflows.files import (
     check_extensions_folder,
-    check_is_checkpoint,
     check_model_name,
 )
 from metatrain.workflows.metadata import read_metadata
@@ -44,7 +43,6 @@ def export(
     """
     with logging_to_console():
         name = path.name.removesuffix(".gz").removesuffix(".ckpt")
-        check_is_checkpoint(path)
         saved = Checkpoint.of(path, trusted=architecture)
         _export(saved, output or Path(f"{name}.pt"), extensions, metadata, dtype)
 

@@ -44,3 +44,20 @@ class TestResidual(GraphModelTests):
         "normalization": "LayerNorm",
         "activation": "SiLU",
     }
+
+
+class TestLongRange(GraphModelTests):
+    architecture = "pet"
+    training_hypers = BRIEF
+    model_hypers = SMALL | {"long_range": {"enable": True}}
+
+
+class TestLongRangeBesideTheRest(GraphModelTests):
+    architecture = "pet"
+    training_hypers = BRIEF
+    model_hypers = SMALL | {
+        "long_range": {"enable": True},
+        "num_neighbors_adaptive": 5.0,
+        "featurizer_type": "residual",
+        "zbl": True,
+    }

@@ -10,37 +10,10 @@ from metatomic_ase import MetatomicCalculator
 from architectures.pet import Pet, PetHypers
 from metatrain.data.target import DatasetInfo, Target
 from metatrain.hypers import restored
-from metatrain.testing import GraphModelTests, systems
+from metatrain.testing import systems
 from published_long_range import PublishedLongRangeTests
 
 INFO = DatasetInfo("angstrom", [1, 6, 7, 8], {"energy": Target("energy", "energy", "eV")})
-SMALL = {
-    "cutoff": 4.0,
-    "d_pet": 8,
-    "d_node": 12,
-    "d_head": 6,
-    "d_feedforward": 8,
-    "num_heads": 2,
-    "num_attention_layers": 1,
-    "long_range": {"enable": True},
-}
-BRIEF = {"num_epochs": 2}
-
-
-class TestLongRange(GraphModelTests):
-    architecture = "pet"
-    training_hypers = BRIEF
-    model_hypers = SMALL
-
-
-class TestLongRangeBesideTheRest(GraphModelTests):
-    architecture = "pet"
-    training_hypers = BRIEF
-    model_hypers = SMALL | {
-        "num_neighbors_adaptive": 5.0,
-        "featurizer_type": "residual",
-        "zbl": True,
-    }
 
 
 class TestPublished(PublishedLongRangeTests):
@@ -58,7 +31,7 @@ class TestPublished(PublishedLongRangeTests):
 
 def new_model(**changes: object) -> Pet:
     torch.manual_seed(0)
-    hypers = restored(PetHypers, SMALL)
+    hypers = restored(PetHypers, {"d_pet": 8, "num_heads": 2, "long_range": {"enable": True}})
     long_range = dataclasses.replace(hypers.long_range, **changes)
     return Pet(dataclasses.replace(hypers, long_range=long_range), INFO).double()
 
