@@ -141,14 +141,21 @@ def trained(
     training: Columns | None = None,
     validation: Columns | None = None,
     dtype: torch.dtype = torch.float64,
+    start: Path | None = None,
     **hypers: object,
 ) -> tuple[GraphModel, GradientTrainer]:
-    """A model and its trainer after a run in ``folder``, with 6 systems to learn from."""
+    """A model and its trainer after a run in ``folder``, with 6 systems to learn from.
+
+    :param start: the checkpoint of a :class:`PairModel` to go on from
+    """
     model = model or new_model(dtype=dtype)
     targets = list(model.dataset_info.targets.values())
     training = training or labelled(6, *targets)
     options = {"batch_size": 2, "num_epochs": 3, "warmup_fraction": 0.0, "seed": 1} | hypers
     trainer = GradientTrainer(GradientHypers(**options))
+    if start is not None:
+        model = PairModel.load_checkpoint(start)
+        trainer = GradientTrainer.load_checkpoint(start, trainer.hypers)
     folder.mkdir(exist_ok=True)
     parts = [[dataset(training, *targets, dtype=dtype)], []]
     if validation is not None:

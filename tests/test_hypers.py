@@ -24,6 +24,8 @@ class Outer:
     rate: float | None = hyper(None, "how fast", above=0.0)
     names: list[str] = hyper(["a"], "names")
     inner: Inner = hyper(Inner, "a section")
+    switch: str = hyper("auto", "on or off", choices=("auto", "on", "off"))
+    size: int | Inner = hyper(4, "a number or a section", minimum=1)
 
     def __post_init__(self):
         if self.kind == "hard" and self.count > 5:
@@ -48,6 +50,18 @@ def test_options_are_taken_in_their_types():
     assert isinstance(made.names, list)
 
 
+def test_on_and_off_are_choices_though_yaml_takes_them_for_true_and_false():
+    assert with_options(Outer, {"switch": True}, "x").switch == "on"
+    assert with_options(Outer, {"switch": False}, "x").switch == "off"
+    with pytest.raises(MetatrainError, match="found 'onn', expected one of 'auto', 'on', 'off'"):
+        with_options(Outer, {"switch": "onn"}, "x")
+
+
+def test_a_section_may_stand_for_a_number():
+    assert with_options(Outer, {"size": "7"}, "x").size == 7
+    assert with_options(Outer, {"size": {"radius": 2}}, "x").size == Inner(2.0)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -55,6 +69,10 @@ def test_options_are_taken_in_their_types():
         ({"zzz": 1}, "x.zzz: unknown option; allowed: count, kind"),
         ({"count": "many"}, "x.count: found 'many', expected a whole number"),
         ({"count": 0}, "x.count: found 0, expected at least 1"),
+        ({"size": 0}, "x.size: found 0, expected at least 1"),
+        ({"size": "big"}, "expected a whole number or a mapping of the options radius"),
+        ({"size": {"radius": 0}}, "x.size.radius: found 0.0, expected a number above 0.0"),
+        ({"size": {"raduis": 2}}, "x.size.raduis: unknown option; did you mean 'radius'?"),
         ({"count": 10}, "x.count: found 10, expected at most 9"),
         ({"rate": 0}, "x.rate: found 0.0, expected a number above 0.0"),
         ({"rate": float("nan")}, "x.rate: found nan, expected a number above 0.0"),

@@ -72,7 +72,7 @@ def recording(run: RunRecord, folder: Path) -> Iterator[None]:
     :param folder: where its checkpoints go
     """
     with replacing(folder / RUN_BESIDE) as temporary:
-        temporary.write_text(json.dumps(dataclasses.asdict(run)))
+        temporary.write_text(json.dumps(vars(run)))
     token = _current_run.set(run)
     try:
         yield
@@ -114,7 +114,7 @@ def _envelope(path: Path) -> Iterator[zipfile.ZipFile]:
     run = _current_run.get()
     record = {"format": FORMAT, "metatrain": __version__}
     if run is not None:
-        record["run"] = dataclasses.asdict(run)
+        record["run"] = vars(run)
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         archive.writestr(RECORD, json.dumps(record))
         yield archive

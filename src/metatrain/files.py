@@ -1,10 +1,12 @@
-"""Files that are complete or not there."""
+"""Files: written completely or not at all, and read as text."""
 
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from metatrain.errors import MetatrainError
 
 
 @contextmanager
@@ -33,3 +35,18 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def options_text(file: str) -> str:
+    """What stands in an options file; refuses what is no text file."""
+    path = Path(file)
+    if path.is_dir():
+        raise MetatrainError(f"{file}: this is a folder, expected an options file (YAML)")
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise MetatrainError(f"{file}: there is no such options file; check the path") from error
+    except OSError as error:
+        raise MetatrainError(f"{file}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise MetatrainError(f"{file}: this is no text, expected an options file (YAML)") from error

@@ -4,23 +4,24 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, Dict, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Dict, Protocol, Self, runtime_checkable
 
 import torch
-from metatomic.torch import AtomisticModel, ModelOutput, NeighborListOptions
 from torch import Tensor
 
 from metatrain import checkpoint, published
 from metatrain.data.inputs import SYSTEM_INPUTS
 from metatrain.data.target import DatasetInfo
 from metatrain.errors import MetatrainError
-from metatrain.export import AtomisticExport
 from metatrain.hypers import plain, restored
 from metatrain.nn.graph import Graph
 from metatrain.nn.prior import NoPrior
 from metatrain.published import Published
 from metatrain.standardize import Standardization
 from metatrain.transfer import transferred
+
+if TYPE_CHECKING:
+    from metatomic.torch import AtomisticModel, ModelOutput, NeighborListOptions
 
 
 @runtime_checkable
@@ -54,7 +55,7 @@ class ModelInterface(Protocol):
         """
 
     @abstractmethod
-    def export(self) -> AtomisticModel:
+    def export(self) -> "AtomisticModel":
         """The model as metatomic engines load it."""
 
 
@@ -115,12 +116,18 @@ class GraphModel(torch.nn.Module, ABC):
         :return: (N, V) for each target, V being its ``num_values``
         """
 
-    def requested_neighbor_lists(self) -> list[NeighborListOptions]:
+    def requested_neighbor_lists(self) -> "list[NeighborListOptions]":
         """The one full list of pairs closer than the cutoff."""
+        from metatomic.torch import NeighborListOptions  # noqa: PLC0415 (takes half a second)
+
         return [NeighborListOptions(cutoff=self.cutoff, full_list=True, strict=True)]
 
-    def requested_inputs(self) -> dict[str, ModelOutput]:
+    def requested_inputs(self) -> "dict[str, ModelOutput]":
         """What metatomic has to know of each system beside atoms and pairs."""
+        if not self.inputs:
+            return {}
+        from metatomic.torch import ModelOutput  # noqa: PLC0415 (takes half a second)
+
         return {
             name: ModelOutput(unit=SYSTEM_INPUTS[name].unit, sample_kind="system")
             for name in self.inputs
@@ -213,12 +220,14 @@ class GraphModel(torch.nn.Module, ABC):
         """
         return transferred(self, dataset_info)
 
-    def export(self, dtype: torch.dtype = torch.float64) -> AtomisticModel:
+    def export(self, dtype: torch.dtype = torch.float64) -> "AtomisticModel":
         """The model as metatomic engines load it.
 
         :param dtype: of what engines give and get; the network keeps its own, unless this
             is float32, which makes all of it float32
         """
+        from metatrain.export.module import AtomisticExport  # noqa: PLC0415 (takes half a second)
+
         return AtomisticExport.of(self, dtype)
 
 

@@ -2,8 +2,6 @@
 
 import re
 
-from metatomic.torch import unit_conversion_factor
-
 from metatrain.errors import MetatrainError, did_you_mean
 
 # Common units of each quantity, the first being the one that conversions are tried with.
@@ -39,7 +37,7 @@ def conversion_factor(found: str, wanted: str, where: str) -> float:
     if found == wanted:
         return 1.0
     try:
-        return float(unit_conversion_factor(found, wanted))
+        return _factor(found, wanted)
     except (RuntimeError, ValueError) as error:
         raise MetatrainError(
             f"{where}: {found!r} cannot be converted into {wanted!r}, "
@@ -58,8 +56,10 @@ def check_unit(unit: str, quantity: str, where: str) -> None:
     if quantity not in _UNITS_OF:
         return
     allowed = _UNITS_OF[quantity]
+    if unit in allowed:
+        return
     try:
-        unit_conversion_factor(unit, allowed[0])
+        _factor(unit, allowed[0])
     except (RuntimeError, ValueError) as error:
         raise MetatrainError(
             f"{where}: {unit!r} is no unit of {quantity}; use one such as {_listed(allowed)}"
@@ -88,15 +88,23 @@ def handy(unit: str) -> tuple[float, str]:
 
 def _check_known(unit: str, quantity: str, where: str) -> None:
     """Refuse what is no unit at all, with examples for the quantity or for all."""
+    if unit in _COMMON_UNITS:
+        return
     examples = _UNITS_OF.get(quantity) or tuple(units[0] for units in _UNITS_OF.values())
     try:
-        unit_conversion_factor(unit, unit)
+        _factor(unit, unit)
     except (RuntimeError, ValueError) as error:
         suggestion = did_you_mean(unit, _UNITS_OF.get(quantity, _COMMON_UNITS))
         raise MetatrainError(
             f"{where}: {unit!r} is no known unit{suggestion or ';'} "
             f"known are {_listed(examples)} and more"
         ) from error
+
+
+def _factor(found: str, wanted: str) -> float:
+    from metatomic.torch import unit_conversion_factor  # noqa: PLC0415 (takes half a second)
+
+    return float(unit_conversion_factor(found, wanted))
 
 
 def _as_factor(unit: str) -> str:

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import metatrain
-from runs import MTT
+from runs import MTT, ethanol_file, options, write_options
 
 HEAVY = {"torch", "numpy", "ase", "omegaconf", "metatomic", "metatensor", "rich"}
 
@@ -41,6 +41,43 @@ except SystemExit:
 assert not {HEAVY!r} & set(sys.modules), {HEAVY!r} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+
+
+def test_a_wrong_path_of_options_is_told_before_anything_heavy_is_loaded():
+    script = f"""
+import sys
+from metatrain.cli import main
+assert main(["train", "nowhere.yaml"]) == 2
+assert not {HEAVY!r} & set(sys.modules), {HEAVY!r} & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+    assert done.stderr == b"error: nowhere.yaml: there is no such options file; check the path\n"
+
+
+def test_a_training_imports_neither_engines_nor_compilers_before_its_export(mtt, tmp_path):
+    # each takes longer than everything else between the imports and the first step
+    slow = {"metatomic.torch", "metatensor.torch", "scipy", "sympy", "torch._dynamo", "ase.io"}
+    (tmp_path / "own.py").write_text(f"""
+import sys
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Loaded:
+    def __call__(self, folder):
+        return self
+
+    def log(self, step, metrics):
+        print("loaded:", *sorted({slow!r} & set(sys.modules)))
+
+    def close(self):
+        pass
+""")
+    data = ethanol_file(tmp_path / "ethanol.xyz", 10)
+    training = {"num_epochs": 1, "loggers": ["own:Loaded"]}
+    write_options(tmp_path / "options.yaml", options(data, architecture={"training": training}))
+    done = mtt("train", "options.yaml")
+    assert done.returncode == 0, done.stderr
+    assert "loaded:\n" in done.stdout
 
 
 def test_a_mistyped_command_or_argument_is_answered_by_usage(mtt):

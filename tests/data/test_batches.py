@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 import torch
 
-from metatrain.data.batches import BatchColumns, epoch_batches
+from metatrain.data.batches import BatchColumns
 from metatrain.data.columns import Columns
 from metatrain.data.neighbor_lists import find_pairs
 from metatrain.data.reading import read_columns
@@ -88,17 +88,18 @@ def test_numbers_have_the_precision_of_the_network(columns):
     assert torch.equal(batch.graph.vectors, exact.float())
 
 
-def test_an_epoch_has_every_system_once():
-    batches = epoch_batches(10, 4, 7)
-    assert [len(batch) for batch in batches] == [4, 4, 2]
-    assert torch.equal(torch.cat(batches).sort().values, torch.arange(10))
-
-
-def test_epochs_differ_and_a_seed_repeats_one():
-    first, again, second = (torch.cat(epoch_batches(50, 8, seed)) for seed in (1, 1, 2))
-    assert torch.equal(first, again)
-    assert not torch.equal(first, second)
-
-
-def test_without_a_seed_the_order_is_kept():
-    assert torch.equal(torch.cat(epoch_batches(10, 4, None)), torch.arange(10))
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("is_full", [False, True])
+def test_batches_are_on_the_gpu_whether_the_data_set_fits_there_or_not(
+    columns, monkeypatch, is_full
+):
+    if is_full:
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (0, 0))
+    gpu, pairs = torch.device("cuda"), find_pairs(columns, CUTOFF)
+    found, expected = (
+        BatchColumns(columns, pairs, torch.float32, device).batch(torch.tensor([7, 2, 9]))
+        for device in (gpu, torch.device("cpu"))
+    )
+    for one, other in zip(found.graph, expected.graph, strict=True):
+        assert one.is_cuda
+        assert torch.equal(one.cpu(), other)

@@ -43,6 +43,37 @@ def test_parts_put_together_again_are_the_whole(crystals):
     assert_equal(Columns.concatenate(parts), crystals)
 
 
+def test_parts_taken_apart_are_those_selected(crystals):
+    nothing = torch.tensor([], dtype=torch.int64)
+    rows = {"training": torch.tensor([4, 1]), "validation": torch.tensor([0]), "test": nothing}
+    expected = {part: crystals.select(systems) for part, systems in rows.items()}
+    parts = crystals.take_apart(rows)
+    for part, systems in rows.items():
+        assert_equal(parts[part], expected[part])
+        assert len(parts[part].origin.number) == len(systems)
+
+
+def test_a_label_that_begins_or_ends_between_parts_is_nan_elsewhere(crystals, atoms):
+    three = Columns.concatenate(part for part in (atoms, crystals, atoms))
+    known = ~three.forces["energy"].isnan().any(dim=1)
+    assert known.tolist() == [False] * 4 + [True] * len(crystals.types) + [False] * 4
+
+
+def test_parts_of_another_shape_are_refused(crystals, atoms):
+    energies = {"energy": torch.zeros(4, 3, dtype=torch.float64)}
+    with pytest.raises(ValueError, match="rows of shape"):
+        Columns.concatenate([crystals, dataclasses.replace(atoms, values=energies)])
+
+
+def test_places_that_two_sets_share_are_counted_once(crystals, atoms):
+    both = Columns.concatenate([atoms, crystals])
+    mine, others = both.select([0, 1, 4, 4, 9]), crystals.select([5, 0, 0, 3])
+    assert mine.origin.count_shared(others.origin) == 2
+    assert others.origin.count_shared(mine.origin) == 2
+    assert atoms.origin.count_shared(crystals.origin) == 0
+    assert mine.origin.count_shared(crystals.select([]).origin) == 0
+
+
 def test_a_label_that_one_part_lacks_is_nan_there(crystals, atoms):
     both = Columns.concatenate([crystals, atoms])
     assert both.forces["energy"].isnan().any(dim=1).sum() == len(atoms)

@@ -21,7 +21,7 @@ def dataset_of(source, dtype=torch.float64, neighbor_lists=()):
         targets_of([source], [columns]),
         dtype,
         length_unit="angstrom",
-        neighbor_lists=neighbor_lists,
+        neighbor_lists=lambda: neighbor_lists,
     )
 
 

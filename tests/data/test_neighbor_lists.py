@@ -7,6 +7,7 @@ import torch
 from ase import Atoms
 from ase.neighborlist import neighbor_list
 
+from metatrain.data import neighbor_lists
 from metatrain.data.neighbor_lists import find_pairs
 from metatrain.data.reading import read_columns
 from metatrain.data.source import DataSource, SystemsSource
@@ -84,3 +85,42 @@ def test_the_zero_vector_of_a_slab_does_not_matter(tmp_path):
     pairs = find_pairs(columns_of(tmp_path, slab), 3.0)
     # each atom of a close-packed bilayer has six neighbors in its layer and three in the other
     assert torch.bincount(pairs.centers).tolist() == [9, 9]
+
+
+def test_molecules_and_other_systems_keep_their_order(tmp_path, monkeypatch):
+    large = Atoms("H70", [[0, 0, place] for place in range(70)])
+    systems = [
+        large,
+        ase.build.molecule("CH3CH2OH"),
+        ase.build.bulk("Cu"),
+        ase.build.molecule("H2O"),
+    ]
+    columns = columns_of(tmp_path, *systems)
+    together = find_pairs(columns, 3.0)
+    monkeypatch.setattr(neighbor_lists, "MOST_ATOMS_OF_MOLECULE", 0)
+    one_by_one = find_pairs(columns, 3.0)
+    assert torch.equal(together.offsets, one_by_one.offsets)
+    for system in range(4):
+        mine, others = (p.select(torch.tensor([system])) for p in (together, one_by_one))
+        assert as_set(mine) == as_set(others)
+        order, other = (torch.argsort(p.centers * 100 + p.neighbors) for p in (mine, others))
+        if system != 2:  # several images there are of periodic systems alone
+            assert torch.equal(mine.vectors[order], others.vectors[other])
+
+
+@pytest.mark.parametrize("at_once", [1, 12, 1000])
+def test_pairs_do_not_depend_on_how_many_systems_are_looked_at_together(
+    tmp_path, monkeypatch, at_once
+):
+    molecules = [ase.build.molecule(name) for name in ("H2O", "CH4", "H2", "CO2", "H2O")]
+    columns = columns_of(tmp_path, *molecules)
+    expected = find_pairs(columns, 2.0)
+    monkeypatch.setattr(neighbor_lists, "ATOMS_AT_ONCE", at_once)
+    found = find_pairs(columns, 2.0)
+    for name in ("offsets", "centers", "neighbors", "shifts", "vectors"):
+        assert torch.equal(getattr(found, name), getattr(expected, name))
+
+
+def test_a_data_set_without_systems_has_no_pairs(tmp_path):
+    pairs = find_pairs(columns_of(tmp_path, Atoms("H")).select([]), 2.0)
+    assert (len(pairs), pairs.offsets.tolist(), pairs.vectors.shape) == (0, [0], (0, 3))

@@ -53,7 +53,7 @@ def test_a_suffix_that_two_writers_claim_is_refused(installed):
 
 
 def test_a_broken_reader_harms_nobody_who_does_not_name_it(installed):
-    assert type(readers.find("data.xyz", None, "systems")).__name__ == "AseReader"
+    assert type(readers.find("data.xyz", None, "systems")).__name__ == "ExtxyzReader"
     assert "cannot be imported" in refusal(readers.find, "data.xyz", "grey_rows")
 
 

@@ -57,7 +57,7 @@ def systems_of(model, *frames, length_unit="angstrom", scale=1.0):
     columns.cells.mul_(scale)
     dtype = getattr(torch, model.capabilities().dtype)
     requests = model.requested_neighbor_lists()
-    samples = Dataset(columns, {}, dtype, length_unit=length_unit, neighbor_lists=requests)
+    samples = Dataset(columns, {}, dtype, length_unit=length_unit, neighbor_lists=lambda: requests)
     return [samples[index].system for index in range(len(frames))]
 
 

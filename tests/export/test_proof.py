@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from metatrain.data.target import Target
+from metatrain.export.process import FreshProcess
 from metatrain.export.proof import ExportError, prove
 from metatrain.nn import Graph
 from pair_model import ENERGY, PairModel, new_model
@@ -89,3 +90,9 @@ def test_a_file_that_does_not_load_is_refused(tmp_path):
     (tmp_path / "model.pt").write_bytes((tmp_path / "model.pt").read_bytes()[:5000])
     with pytest.raises(ExportError, match="does not run on its own"):
         prove(tmp_path / "model.pt", exported, None)
+
+
+def test_a_process_that_is_not_asked_ends_with_its_context():
+    with FreshProcess() as process:
+        assert process.is_running
+    assert not process.is_running

@@ -47,7 +47,9 @@ def evaluate(exported, target, kind, selected=None):
     )
     requests = exported.requested_neighbor_lists()
     columns = systems.columns_of(FRAMES)
-    samples = Dataset(columns, {}, torch.float64, length_unit="angstrom", neighbor_lists=requests)
+    samples = Dataset(
+        columns, {}, torch.float64, length_unit="angstrom", neighbor_lists=lambda: requests
+    )
     batch = [samples[index].system for index in range(len(FRAMES))]
     return exported(batch, options, check_consistency=True)[target.name]
 

@@ -22,6 +22,7 @@ class Hypers:
     flag: bool | None = hyper(None, "maybe")
     optimizer: Any = hyper("adam", "an optimizer", plugin="optimizers")
     loggers: list[Any] = hyper(["csv"], "loggers", plugin="loggers")
+    size: int | Cutoff = hyper(3, "a number or a section", minimum=1)
 
 
 OPTIONS = {option.name: option for option in describe(Hypers)}
@@ -42,6 +43,11 @@ def test_an_optional_section_has_a_row_and_those_of_its_options():
     assert OPTIONS["repulsion"].type == "mapping or null"
     assert OPTIONS["repulsion"].default == "null"
     assert OPTIONS["repulsion.radius"].default == "5.0"
+
+
+def test_a_section_that_may_stand_for_a_number_has_rows_below_that_of_the_number():
+    assert OPTIONS["size"].type == "whole number or a mapping of the options radius, width"
+    assert (OPTIONS["size"].default, OPTIONS["size.width"].default) == ("3", "0.5")
 
 
 def test_an_option_without_default_is_required():

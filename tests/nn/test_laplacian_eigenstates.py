@@ -57,6 +57,20 @@ def test_functions_have_as_many_nodes_as_their_index():
     assert nodes.tolist() == [n for count in basis.counts for n in range(count)]
 
 
+def test_functions_are_spherical_bessel_functions():
+    basis, distances = LaplacianEigenstates(9, 7, 5.0), np.linspace(0.0, 5.0, 101)
+    values, derivatives = basis.evaluate(distances)
+    column = 0
+    for degree, (count, zeros) in enumerate(zip(basis.counts, basis.zeros, strict=True)):
+        for zero in zeros[:count] / 5.0:
+            norm = math.sqrt(2 / 5.0**3) / abs(spherical_jn(degree + 1, 5.0 * zero))
+            expected = norm * spherical_jn(degree, zero * distances)
+            slopes = norm * zero * spherical_jn(degree, zero * distances, derivative=True)
+            np.testing.assert_allclose(values[:, column], expected, atol=1e-13)
+            np.testing.assert_allclose(derivatives[:, column], slopes, atol=1e-12)
+            column += 1
+
+
 def test_zeros_of_the_bessel_functions_are_exact():
     basis = LaplacianEigenstates(6, 7, 1.0)
     for degree, zeros in enumerate(basis.zeros):

@@ -13,6 +13,7 @@ from metatrain import checkpoint
 from metatrain.errors import Interrupted, MetatrainError
 from metatrain.nn import Graph
 from metatrain.training import GradientHypers, GradientTrainer
+from metatrain.training.hypers import BatchBudget
 from metatrain.training.interruption import delayed_interruption
 from pair_model import CPU, ENERGY, PairModel, dataset, info_of, labelled, new_model, trained
 
@@ -102,6 +103,17 @@ def test_a_signal_in_any_step_leaves_a_checkpoint_that_ends_as_the_unbroken_run(
     assert caught.value.signal_number == number
     assert caught.value.checkpoint == tmp_path / "broken" / "last.ckpt"
     resumed, again = run(tmp_path / "resumed", start=caught.value.checkpoint, optimizer=optimizer)
+    assert_same(checkpoint.load(unbroken), checkpoint.load(resumed))
+    assert again == table
+
+
+def test_batches_by_atoms_go_on_where_they_were(tmp_path):
+    options = {"optimizer": {"type": "own_plug_ins:Watched"}, "batch_size": BatchBudget(atoms=12)}
+    stopping = options["optimizer"] | {"signal_at": 4, "signal_number": int(signal.SIGINT)}
+    unbroken, table = run(tmp_path / "unbroken", **options)
+    with pytest.raises(Interrupted) as caught:
+        run(tmp_path / "broken", **(options | {"optimizer": stopping}))
+    resumed, again = run(tmp_path / "resumed", start=caught.value.checkpoint, **options)
     assert_same(checkpoint.load(unbroken), checkpoint.load(resumed))
     assert again == table
 

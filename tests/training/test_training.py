@@ -13,6 +13,7 @@ from metatrain.data.target import Target
 from metatrain.errors import MetatrainError
 from metatrain.nn import Graph
 from metatrain.training import GradientHypers, GradientTrainer
+from metatrain.training.hypers import BatchBudget
 from metatrain.training.loggers import CSV
 from metatrain.training.step import predict
 from own_plug_ins import Watched
@@ -267,6 +268,26 @@ def test_a_batch_may_be_larger_than_the_set(tmp_path, caplog):
         trained(tmp_path, batch_size=100, optimizer="own_plug_ins:Watched")
     assert len(Watched.notes) == 3
     assert "batch_size 100 is more than the 6 training systems" in caplog.text
+
+
+def test_batches_may_be_as_large_as_a_number_of_atoms(tmp_path, caplog):
+    columns = labelled(7)
+    most = 2 * int(columns.num_atoms.max())
+    with caplog.at_level(logging.INFO, logger="metatrain"):
+        trained(
+            tmp_path,
+            training=columns,
+            batch_size=BatchBudget(atoms=most),
+            optimizer="own_plug_ins:Watched",
+        )
+    assert len(Watched.notes) == 3 * 4
+    assert "larger than batch_size" not in caplog.text
+
+
+def test_systems_that_are_larger_than_a_batch_are_told_of(tmp_path, caplog):
+    with caplog.at_level(logging.INFO, logger="metatrain"):
+        trained(tmp_path, batch_size=BatchBudget(atoms=11, pairs=30), validation=labelled(2))
+    assert "3 of the 6 training systems are larger than batch_size, up to " in caplog.text
 
 
 @pytest.mark.parametrize("only_derivatives", [False, True])

@@ -20,6 +20,7 @@ class Density(torch.nn.Module):
 
     def __init__(self, hypers: SoapHypers, num_types: int) -> None:
         super().__init__()
+        self.num_types = num_types
         basis = GaussianOrbitals(
             hypers.basis.max_angular,
             hypers.basis.radial.max_radial,
@@ -47,6 +48,6 @@ class Density(torch.nn.Module):
         :param pairs: where the pairs stand
         :return: for each l (N, 2 l + 1, Q_l), Q_l = types * radial functions
         """
-        coefficients = self.expansion(vectors, neighbor_types, pairs)
+        coefficients = self.expansion(vectors, neighbor_types, pairs, self.num_types)
         coefficients[0] = coefficients[0] + self.itself.index_select(0, types).unsqueeze(1)
         return coefficients

@@ -4,17 +4,19 @@ A block gets the states of the atoms and the tokens of the pairs. The token of a
 made from its state, unless state and token are of the same width: then they are the same.
 """
 
-from typing import Tuple
+from typing import List, Tuple
 
 import torch
 from torch import Tensor, nn
 
 from architectures.pet.hypers import PetHypers
 from architectures.pet.networks import NoNorm, Norm, feed_forward, norm_of
+from architectures.pet.parts import Parts
+from metatrain.nn import Foldable
 from metatrain.nn.attention import TokenLayout, neighborhood_attention
 
 
-class Attention(nn.Module):
+class Attention(Foldable):
     """Softmax attention with several heads among the tokens of each atom.
 
     :param hypers: see :class:`PetHypers`
@@ -37,6 +39,10 @@ class Attention(nn.Module):
         projected = self.norm.then_linear(tokens, self.inner.weight, self.inner.bias)
         mixed = neighborhood_attention(projected, log_weights, layout, self.scale)
         return self.outer(mixed)
+
+    def fold(self) -> None:
+        """The inner layer takes over the weights of the norm."""
+        self.norm.fold_into(self.inner)
 
 
 class OwnState(nn.Module):
@@ -94,19 +100,25 @@ class PreNormBlock(nn.Module):
         self.state = TokenState() if hypers.d_node == width else OwnState(hypers)
 
     def forward(
-        self, nodes: Tensor, pairs: Tensor, log_weights: Tensor, layout: TokenLayout
-    ) -> Tuple[Tensor, Tensor]:
+        self, nodes: Tensor, pairs: List[Tensor], log_weights: List[Tensor], parts: Parts
+    ) -> Tuple[Tensor, List[Tensor]]:
         """States and tokens after the block.
 
         :param nodes: (N, D_n) states of the atoms
-        :param pairs: (E, D) tokens of the pairs
-        :param log_weights: (N + E,) logarithm of the weight of each token
+        :param pairs: of each part (e, D) tokens of the pairs
+        :param log_weights: of each part (n + e,) logarithm of the weight of each token
+        :param parts: the parts
         """
-        tokens = torch.cat([self.state.token(nodes), pairs])
-        mixed = self.attention(tokens, log_weights, layout)
-        of_nodes, of_pairs = mixed.split([nodes.shape[0], pairs.shape[0]])
-        pairs = pairs + of_pairs
-        return self.state(nodes, of_nodes), pairs + self.mlp(pairs)
+        of_nodes: List[Tensor] = []
+        of_pairs: List[Tensor] = []
+        for k, own in enumerate(self.state.token(nodes).split(parts.atoms.sizes)):
+            tokens = torch.cat([own, pairs[k]])
+            mixed = self.attention(tokens, log_weights[k], parts.layouts[k])
+            of_own, further = mixed.split([own.shape[0], pairs[k].shape[0]])
+            further = pairs[k] + further
+            of_nodes.append(of_own)
+            of_pairs.append(further + self.mlp(further))
+        return self.state(nodes, torch.cat(of_nodes)), of_pairs
 
 
 class PostNormBlock(nn.Module):
@@ -125,11 +137,17 @@ class PostNormBlock(nn.Module):
         self.state = TokenState() if hypers.d_node == width else OwnState(hypers)
 
     def forward(
-        self, nodes: Tensor, pairs: Tensor, log_weights: Tensor, layout: TokenLayout
-    ) -> Tuple[Tensor, Tensor]:
+        self, nodes: Tensor, pairs: List[Tensor], log_weights: List[Tensor], parts: Parts
+    ) -> Tuple[Tensor, List[Tensor]]:
         """As in :class:`PreNormBlock`."""
-        tokens = torch.cat([self.state.token(nodes), pairs])
-        tokens = self.norm_attention(tokens + self.attention(tokens, log_weights, layout))
-        tokens = self.norm_mlp(tokens + self.mlp(tokens))
-        of_nodes, of_pairs = tokens.split([nodes.shape[0], pairs.shape[0]])
-        return self.state(nodes, of_nodes), of_pairs
+        of_nodes: List[Tensor] = []
+        of_pairs: List[Tensor] = []
+        for k, own in enumerate(self.state.token(nodes).split(parts.atoms.sizes)):
+            tokens = torch.cat([own, pairs[k]])
+            mixed = self.attention(tokens, log_weights[k], parts.layouts[k])
+            tokens = self.norm_attention(tokens + mixed)
+            tokens = self.norm_mlp(tokens + self.mlp(tokens))
+            of_own, further = tokens.split([own.shape[0], pairs[k].shape[0]])
+            of_nodes.append(of_own)
+            of_pairs.append(further)
+        return self.state(nodes, torch.cat(of_nodes)), of_pairs

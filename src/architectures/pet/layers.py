@@ -1,33 +1,36 @@
 """Message-passing layers: from messages to tokens, through attention, to new messages."""
 
 import math
-from typing import NamedTuple, Optional, Tuple
+from typing import List, NamedTuple, Optional, Tuple
 
 import torch
 from torch import Tensor, nn
 
 from architectures.pet.blocks import PostNormBlock, PreNormBlock
 from architectures.pet.hypers import PetHypers
-from metatrain.nn.attention import TokenLayout
+from architectures.pet.parts import Parts, in_own_order, part_by_part
+from metatrain.nn import Foldable
 from metatrain.nn.second_order import normalised, silu, sum_and_difference
 
 
 class Inputs(NamedTuple):
-    """What every layer is told of the systems.
+    """What every layer is told of the systems. Atoms stand part by part.
 
     :param types: (N,) index of each atom's type
     :param neighbor_types: (E,) index of the type of each pair's neighbor
-    :param geometry: (E, 4) vector and distance of each pair [length]
-    :param log_weights: (N + E,) logarithm of the weight of each token
-    :param layout: where the tokens stand
+    :param geometry: (E, 4) vector and distance of each pair, part by part [length]
+    :param own_types: (E,) the neighbor_types, part by part
+    :param log_weights: of each part (n + e,) logarithm of the weight of each token
+    :param parts: the parts
     :param condition: (N, D_n) what is added to the states of atoms after every layer, if anything
     """
 
     types: Tensor
     neighbor_types: Tensor
-    geometry: Tensor
-    log_weights: Tensor
-    layout: TokenLayout
+    geometry: List[Tensor]
+    own_types: List[Tensor]
+    log_weights: List[Tensor]
+    parts: Parts
     condition: Optional[Tensor]
 
 
@@ -62,34 +65,35 @@ class AttentionLayer(nn.Module):
         :param embedding: (T, D) of types, which the messages are in the first layer
         :param inputs: what every layer is told
         """
-        if self.neighbor_embedding is not None:
-            embedding = self.neighbor_embedding.weight
-        hidden = self._of_geometry_and_type(embedding, inputs)
-        if self.neighbor_embedding is not None:
-            of_messages = self.inner.weight[:, -messages.shape[1] :]
-            hidden = torch.addmm(hidden, messages, of_messages.t())
-        pairs = self.outer(silu(hidden))
+        table, matrix = self._of_geometry_and_type(embedding)
+        own_messages = part_by_part(messages, inputs.parts.pairs).split(inputs.parts.pairs.sizes)
+        pairs: List[Tensor] = []
+        for k, types in enumerate(inputs.own_types):
+            hidden = torch.addmm(table.index_select(0, types), inputs.geometry[k], matrix)
+            if self.neighbor_embedding is not None:
+                of_messages = self.inner.weight[:, -messages.shape[1] :]
+                hidden = torch.addmm(hidden, own_messages[k], of_messages.t())
+            pairs.append(self.outer(silu(hidden)))
         for block in self.blocks:
-            nodes, pairs = block(nodes, pairs, inputs.log_weights, inputs.layout)
+            nodes, pairs = block(nodes, pairs, inputs.log_weights, inputs.parts)
         condition = inputs.condition
         if condition is not None:
             nodes = nodes + condition
-        return nodes, pairs
+        return nodes, in_own_order(torch.cat(pairs), inputs.parts.pairs)
 
-    def _of_geometry_and_type(self, embedding: Tensor, inputs: Inputs) -> Tensor:
-        """W_1 [g; e] + b_1 (E, D), with small matrices multiplied first, and pairs last."""
+    def _of_geometry_and_type(self, embedding: Tensor) -> Tuple[Tensor, Tensor]:
+        """W_1 [g; e] + b_1 of a pair is a row of a table (T, D) plus [v; |v|] times a matrix (4, D)."""
+        if self.neighbor_embedding is not None:
+            embedding = self.neighbor_embedding.weight
         width = embedding.shape[1]
         of_geometry = self.inner.weight[:, :width]
         of_types = self.inner.weight[:, width : 2 * width]
         bias = torch.addmv(self.inner.bias, of_geometry, self.geometry.bias)
-        per_type = torch.addmm(bias, embedding, of_types.t())  # (T, D)
-        matrix = torch.mm(of_geometry, self.geometry.weight)  # (D, 4)
-        return torch.addmm(
-            per_type.index_select(0, inputs.neighbor_types), inputs.geometry, matrix.t()
-        )
+        table = torch.addmm(bias, embedding, of_types.t())
+        return table, torch.mm(of_geometry, self.geometry.weight).t()
 
 
-class Combination(nn.Module):
+class Combination(Foldable):
     """What a pair and its reverse make of each other: W_2 silu(W_1 norm([o; r]) + b_1) + b_2.
 
     The first half of the pairs are the reverses of the second. With s = o + r and d = o − r
@@ -103,6 +107,11 @@ class Combination(nn.Module):
         self.norm = nn.LayerNorm(2 * width)
         self.inner = nn.Linear(2 * width, 2 * width)
         self.outer = nn.Linear(2 * width, width)
+        self.is_folded = False
+        self.weight: Tensor
+        self.bias: Tensor
+        self.register_buffer("weight", torch.empty(0), persistent=False)
+        self.register_buffer("bias", torch.empty(0), persistent=False)
 
     def forward(self, pairs: Tensor) -> Tensor:
         """(E, D) from (E, D).
@@ -115,10 +124,17 @@ class Combination(nn.Module):
         both = both - torch.stack([mean, torch.zeros_like(mean)])
         # the mean square of s and d is twice the variance
         both = normalised(both, [0, 2], 2.0 * self.norm.eps)
-        weight, bias = self._folded()
+        weight, bias = self.weight, self.bias
+        if not self.is_folded:
+            weight, bias = self._folded()
         both = torch.baddbmm(bias, both, weight)  # (2, E / 2, 2 D)
         hidden = sum_and_difference(both).view(-1, 2 * width)
         return self.outer(silu(hidden))
+
+    def fold(self) -> None:
+        """Keep the products of weights."""
+        self.weight, self.bias = self._folded()
+        self.is_folded = True
 
     def _folded(self) -> Tuple[Tensor, Tensor]:
         """P and M with the weight of the norm in them (2, D, 2 D), and the bias (2, 1, 2 D)."""

@@ -12,12 +12,18 @@ from architectures.pet.hypers import PetHypers
 from architectures.pet.layers import Inputs
 from architectures.pet.long_range import LongRange
 from architectures.pet.pair_selection import Neighborhoods, PairSelection
+from architectures.pet.parts import (
+    NUM_TOKENS,
+    in_own_order,
+    part_by_part,
+    parts_of,
+)
 from architectures.pet.published import hypers_of, weights_of
 from architectures.pet.readouts import STRESS, Readout
 from metatrain.data.target import DatasetInfo, Target
 from metatrain.errors import MetatrainError
 from metatrain.model import GraphModel
-from metatrain.nn import LONG_RANGE_PERIODICITIES, AtomicTypeIndex, Graph, token_layout
+from metatrain.nn import LONG_RANGE_PERIODICITIES, AtomicTypeIndex, Graph
 from metatrain.published import Published
 from metatrain.standardize import check_repulsion, repulsion
 
@@ -43,6 +49,7 @@ class Pet(GraphModel):
         is_further = (not is_residual) + (hypers.num_neighbors_adaptive is not None)
         self.num_message_passing = hypers.num_gnn_layers + is_further
         self.num_heads = hypers.num_heads
+        self.num_tokens = NUM_TOKENS
         self.type_index = AtomicTypeIndex(dataset_info.atomic_types)
         self.selection = PairSelection(hypers)
         featurizer = ResidualFeaturizer if is_residual else FeedForwardFeaturizer
@@ -105,18 +112,30 @@ class Pet(GraphModel):
         lengths = (graph.vectors.square().sum(dim=1, keepdim=True) + 1e-15).sqrt()
         # a pair at the very cutoff has no weight, and shall have a logarithm
         log_weights = weights.clamp(min=1e-15).log()
+        # by the pairs that were given, whose number symbolic tracing knows
+        num_parts = (types.shape[0] + given.centers.shape[0]) // self.num_tokens + 1
+        num_parts = max(1, min(num_parts, types.shape[0]))
+        parts = parts_of(graph.centers, types.shape[0], self.num_heads, num_parts)
+        sizes = parts.pairs.sizes
+        geometry = part_by_part(torch.cat([graph.vectors, lengths], dim=1), parts.pairs)
+        of_pairs = part_by_part(log_weights, parts.pairs).split(sizes)
+        of_atoms = weights.new_zeros([types.shape[0]]).split(parts.atoms.sizes)
+        neighbor_types = types.index_select(0, graph.neighbors)
         condition: Optional[Tensor] = None
         if self.conditioning is not None:
-            condition = self.conditioning(graph)
+            condition = part_by_part(self.conditioning(graph), parts.atoms)
         inputs = Inputs(
-            types=types,
-            neighbor_types=types.index_select(0, graph.neighbors),
-            geometry=torch.cat([graph.vectors, lengths], dim=1),
-            log_weights=torch.cat([weights.new_zeros([types.shape[0]]), log_weights]),
-            layout=token_layout(graph.centers, types.shape[0], self.num_heads),
+            types=part_by_part(types, parts.atoms),
+            neighbor_types=neighbor_types,
+            geometry=geometry.split(sizes),
+            own_types=part_by_part(neighbor_types, parts.pairs).split(sizes),
+            log_weights=[torch.cat([of_atoms[k], own]) for k, own in enumerate(of_pairs)],
+            parts=parts,
             condition=condition,
         )
         features = self.featurizer(inputs)
+        nodes = [in_own_order(states, parts.atoms) for states in features.nodes]
+        features = Features(nodes, features.messages)
         if self.long_range is not None:
             features = self.long_range(features, given)
         return features, neighborhoods

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from metatrain.nn.folding import Foldable
 from metatrain.nn.second_order import gated, normalised, silu
 
 
@@ -15,6 +16,7 @@ class RMSNorm(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(width))
+        self.is_folded = False
 
     def forward(self, x: Tensor) -> Tensor:
         """The normalised rows.
@@ -30,7 +32,14 @@ class RMSNorm(nn.Module):
         :param weight: (outputs, width)
         :param bias: (outputs,)
         """
+        if self.is_folded:
+            return nn.functional.linear(self._standard(x), weight, bias)
         return nn.functional.linear(self._standard(x), weight * self.weight, bias)
+
+    def fold_into(self, linear: nn.Linear) -> None:
+        """Have a dense layer take over the weight, from when on ``then_linear`` leaves it out."""
+        linear.weight.mul_(self.weight)
+        self.is_folded = True
 
     def _standard(self, x: Tensor) -> Tensor:
         # torch.finfo is not known to TorchScript
@@ -47,6 +56,7 @@ class LayerNorm(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(width))
         self.bias = nn.Parameter(torch.zeros(width))
+        self.is_folded = False
 
     def forward(self, x: Tensor) -> Tensor:
         """As in :class:`RMSNorm`."""
@@ -54,8 +64,16 @@ class LayerNorm(nn.Module):
 
     def then_linear(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """As in :class:`RMSNorm`."""
+        if self.is_folded:
+            return nn.functional.linear(self._standard(x), weight, bias)
         shift = torch.mv(weight, self.bias)
         return nn.functional.linear(self._standard(x), weight * self.weight, bias + shift)
+
+    def fold_into(self, linear: nn.Linear) -> None:
+        """As in :class:`RMSNorm`."""
+        linear.bias.add_(torch.mv(linear.weight, self.bias))
+        linear.weight.mul_(self.weight)
+        self.is_folded = True
 
     def _standard(self, x: Tensor) -> Tensor:
         return normalised(x - x.mean(dim=1, keepdim=True), [1], 1e-5)
@@ -68,6 +86,9 @@ class NoNorm(nn.Module):
         """As in :class:`RMSNorm`."""
         return nn.functional.linear(x, weight, bias)
 
+    def fold_into(self, linear: nn.Linear) -> None:
+        """As in :class:`RMSNorm`."""
+
 
 Norm = RMSNorm | LayerNorm | NoNorm
 
@@ -77,7 +98,7 @@ def norm_of(kind: str, width: int) -> RMSNorm | LayerNorm:
     return RMSNorm(width) if kind == "RMSNorm" else LayerNorm(width)
 
 
-class SwiGLU(nn.Module):
+class SwiGLU(Foldable):
     """W_2 (a sigmoid(g)) + b_2 with [a; g] = W_1 norm(x) + b_1.
 
     :param width: of the rows
@@ -95,8 +116,12 @@ class SwiGLU(nn.Module):
         """(T, width) from (T, width)."""
         return self.outer(gated(self.norm.then_linear(x, self.inner.weight, self.inner.bias)))
 
+    def fold(self) -> None:
+        """The inner layer takes over the weights of the norm."""
+        self.norm.fold_into(self.inner)
 
-class SiLU(nn.Module):
+
+class SiLU(Foldable):
     """W_2 silu(W_1 norm(x) + b_1) + b_2.
 
     :param width: of the rows
@@ -113,6 +138,10 @@ class SiLU(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(T, width) from (T, width)."""
         return self.outer(silu(self.norm.then_linear(x, self.inner.weight, self.inner.bias)))
+
+    def fold(self) -> None:
+        """As in :class:`SwiGLU`."""
+        self.norm.fold_into(self.inner)
 
 
 def feed_forward(activation: str, width: int, hidden: int, norm: Norm) -> SwiGLU | SiLU:

@@ -1,13 +1,13 @@
 """SOAP-BPNN: neural networks on the SOAP power spectrum."""
 
 from collections.abc import Mapping
-from typing import Dict, List, Self, Tuple
+from typing import Dict, Final, List, Self, Tuple
 
 import torch
 from torch import Tensor
 
 from architectures.soap_bpnn.hypers import SoapBpnnHypers
-from architectures.soap_bpnn.networks import atomic_network, readout
+from architectures.soap_bpnn.networks import AtomicNetworks, atomic_network, readout
 from architectures.soap_bpnn.published import hypers_of, published_order, scalar_part, weights_of
 from metatrain.data.target import DatasetInfo, Target, check_scalars
 from metatrain.errors import MetatrainError, did_you_mean
@@ -21,6 +21,7 @@ from metatrain.nn import (
     Grouped,
     LaplacianEigenstates,
     LongRangeFeatures,
+    Neighborhoods,
     SphericalExpansion,
     TypeChannels,
     group_sizes,
@@ -51,11 +52,13 @@ class SoapBpnn(GraphModel):
     """
 
     Hypers = SoapBpnnHypers
+    knows_parts: Final[bool]
 
     def __init__(self, hypers: SoapBpnnHypers, dataset_info: DatasetInfo) -> None:
         super().__init__(hypers, dataset_info)
         check_scalars(dataset_info.targets, "soap_bpnn")
         num_types = len(dataset_info.atomic_types)
+        self.num_types = num_types
         self.cutoff = hypers.soap.cutoff.radius
         self.type_index = AtomicTypeIndex(dataset_info.atomic_types)
         soap = hypers.soap
@@ -71,9 +74,13 @@ class SoapBpnn(GraphModel):
             None if hypers.legacy else torch.nn.Embedding(num_types, num_features)
         )
         self.num_groups = num_types if hypers.legacy else 1
-        self.networks = Grouped(
+        self.networks = AtomicNetworks(
             atomic_network(num_features, hypers.bpnn) for _ in range(self.num_groups)
         )
+        self.knows_parts = hypers.legacy and hypers.bpnn.layernorm
+        self.channel_pairs: Tensor
+        pairs = channel_pairs(self.expansion.radial_counts, num_types)
+        self.register_buffer("channel_pairs", pairs, persistent=False)
         if hypers.bpnn.num_hidden_layers > 0:
             num_features = hypers.bpnn.num_neurons_per_layer
         num_weights = sum(weights.numel() for weights in self.networks.parameters())
@@ -149,13 +156,54 @@ class SoapBpnn(GraphModel):
         order = torch.argsort(groups, stable=True)
         rows = torch.argsort(order)
         pairs = neighborhoods(graph.centers, rows)
-        neighbor_types = types.index_select(0, graph.neighbors)  # (E,)
-        invariants = power_spectrum(self.expansion(graph.vectors, neighbor_types, pairs))  # (N, F)
-        if self.center_encoding is not None:
-            invariants = invariants * self.center_encoding(types.index_select(0, order))
         sizes = group_sizes(groups, self.num_groups)
-        features = self.networks(invariants, sizes)
+        neighbor_types = types.index_select(0, graph.neighbors)  # (E,)
+        if torch.jit.is_scripting() and self.knows_parts:  # type: ignore[attr-defined]
+            features = self._features_of_present(graph.vectors, neighbor_types, pairs, sizes)
+        else:
+            coefficients = self.expansion(graph.vectors, neighbor_types, pairs, self.num_types)
+            invariants = power_spectrum(coefficients)  # (N, F)
+            if self.center_encoding is not None:
+                invariants = invariants * self.center_encoding(types.index_select(0, order))
+            features = self.networks(invariants, sizes)
         if self.long_range is not None:
             further = self.long_range(features.index_select(0, rows), graph)
             features = features + further.index_select(0, order)
         return features, rows, sizes
+
+    def _features_of_present(
+        self, vectors: Tensor, neighbor_types: Tensor, pairs: Neighborhoods, sizes: List[int]
+    ) -> Tensor:
+        """The features of an exported model, without channels of types that are not there.
+
+        :param vectors: (E, 3) from center to neighbor [length]
+        :param neighbor_types: (E,) index of the neighbor's type
+        :param pairs: where the pairs stand
+        :param sizes: the number of atoms of each type
+        """
+        is_present = torch.tensor(sizes, device=vectors.device) > 0  # (T,)
+        num_present = int(is_present.sum())
+        if 2 * num_present > self.num_types:
+            # as much is won as the choice of columns costs
+            coefficients = self.expansion(vectors, neighbor_types, pairs, self.num_types)
+            return self.networks(power_spectrum(coefficients), sizes)
+        channels = is_present.cumsum(0) - 1  # of each type
+        channels = channels.index_select(0, neighbor_types)
+        invariants = power_spectrum(self.expansion(vectors, channels, pairs, num_present))
+        columns = is_present.index_select(0, self.channel_pairs.flatten())
+        columns = torch.nonzero(columns.view(2, -1).all(dim=0)).squeeze(1)
+        return self.networks.of_part(invariants, columns, sizes)
+
+
+def channel_pairs(radial_counts: List[int], num_channels: int) -> Tensor:
+    """The two channels that each invariant is a product of.
+
+    :param radial_counts: number of radial functions of each l
+    :param num_channels: how many channels there are
+    :return: (2, F)
+    """
+    columns = []
+    for count in radial_counts:
+        channels = torch.arange(num_channels).repeat_interleave(count)
+        columns.append(torch.cartesian_prod(channels, channels).t())
+    return torch.cat(columns, dim=1)

@@ -4,9 +4,81 @@ J. Behler, M. Parrinello, "Generalized neural-network representation of high-dim
 potential-energy surfaces", Phys. Rev. Lett. 98, 146401 (2007).
 """
 
-from torch import nn
+from typing import List, cast
+
+import torch
+from torch import Tensor, nn
 
 from architectures.soap_bpnn.hypers import BpnnHypers
+from metatrain.nn import Foldable, Grouped, normalised_linear
+
+
+class NormalisedNetwork(nn.Sequential, Foldable):
+    """A network that begins with a layer norm and a linear layer, which are done as one."""
+
+    def __init__(self, norm: nn.LayerNorm, *layers: nn.Module) -> None:
+        super().__init__(norm, *layers)
+        self.epsilon = norm.eps
+        self.offsets: Tensor
+        self.register_buffer("offsets", torch.empty(0), persistent=False)
+        self.is_folded = False
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """(N, H) from the descriptors, (N, F)."""
+        norm, linear = self[0], self[1]
+        if self.is_folded:
+            rows = nn.functional.layer_norm(rows, [rows.shape[1]], eps=self.epsilon)
+            return self.after(nn.functional.linear(rows, linear.weight, self.offsets))  # type: ignore[arg-type]
+        norms = (norm.weight, norm.bias)
+        return self.after(normalised_linear(rows, norms, linear.weight, self.epsilon))  # type: ignore[arg-type]
+
+    def of_part(self, rows: Tensor, columns: Tensor) -> Tensor:
+        """(N, H) from that part of the descriptors which is not zero; for a folded network.
+
+        :param rows: (N, F')
+        :param columns: (F',) which of the F columns these are
+        """
+        weights = self[1].weight
+        num_absent = weights.shape[1] - rows.shape[1]  # type: ignore[index]
+        mean = rows.sum(dim=1, keepdim=True) / weights.shape[1]  # type: ignore[index]
+        squares = (rows - mean).square().sum(dim=1, keepdim=True) + num_absent * mean.square()
+        inverse = torch.rsqrt(squares / weights.shape[1] + self.epsilon)  # type: ignore[index]
+        # the mean need not be taken away from the rows, since weights have none
+        product = torch.mm(rows, weights.index_select(1, columns).t()) * inverse  # type: ignore[operator]
+        return self.after(product + self.offsets)
+
+    def after(self, rows: Tensor) -> Tensor:
+        """What comes after the linear layer."""
+        for k, layer in enumerate(self):
+            if k > 1:
+                rows = layer(rows)
+        return rows
+
+    def fold(self) -> None:
+        """The linear layer takes over the weights of the norm."""
+        norm, linear = cast("nn.LayerNorm", self[0]), cast("nn.Linear", self[1])
+        self.offsets = torch.mv(linear.weight, norm.bias)
+        linear.weight.mul_(norm.weight)
+        linear.weight.sub_(linear.weight.mean(dim=1, keepdim=True))
+        self.is_folded = True
+
+
+class AtomicNetworks(Grouped):
+    """The network of each group of atoms."""
+
+    def of_part(self, rows: Tensor, columns: Tensor, sizes: List[int]) -> Tensor:
+        """As :meth:`forward`, from that part of the descriptors which is not zero.
+
+        :param rows: (N, F')
+        :param columns: (F',) which of the F columns these are
+        :param sizes: the number of rows of each group
+        """
+        parts = rows.split(sizes)
+        results: List[Tensor] = []
+        for k, member in enumerate(self.members):
+            if sizes[k] > 0:
+                results.append(member.of_part(parts[k], columns))  # type: ignore[operator]
+        return torch.cat(results)
 
 
 def atomic_network(num_features: int, hypers: BpnnHypers) -> nn.Sequential:
@@ -14,14 +86,15 @@ def atomic_network(num_features: int, hypers: BpnnHypers) -> nn.Sequential:
 
     :param num_features: F, length of the descriptor
     """
-    network = nn.Sequential()
-    if hypers.layernorm:
-        network.append(nn.LayerNorm(num_features))
+    layers: list[nn.Module] = []
+    norm = nn.LayerNorm(num_features) if hypers.layernorm else None
     for _ in range(hypers.num_hidden_layers):
-        network.append(nn.Linear(num_features, hypers.num_neurons_per_layer, bias=False))
-        network.append(nn.SiLU())
+        layers.append(nn.Linear(num_features, hypers.num_neurons_per_layer, bias=False))
+        layers.append(nn.SiLU())
         num_features = hypers.num_neurons_per_layer
-    return network
+    if norm is None:
+        return nn.Sequential(*layers)
+    return NormalisedNetwork(norm, *layers) if layers else nn.Sequential(norm)
 
 
 def readout(kind: str, num_features: int, num_properties: int) -> nn.Sequential:

@@ -2,13 +2,12 @@
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from metatrain.data.columns import Columns
 from metatrain.data.neighbor_lists import Pairs
-from metatrain.data.segments import repeat_per_row, rows_of, segment_of_row
+from metatrain.data.segments import repeat_per_row, rows_of, segment_of_row, sent
 from metatrain.nn.graph import Graph
 
 
@@ -30,17 +29,22 @@ class Batch(NamedTuple):
 class BatchColumns:
     """A data set on the device and in the precision of the network, ready to be batched.
 
-    What is to be subtracted from labels has to be subtracted before, in float64.
+    What is to be subtracted from labels has to be subtracted before, in float64. A data set
+    that would fill a GPU stays on the CPU, and its batches are sent.
 
     :param columns: systems and labels
     :param pairs: the pairs of the same systems
     :param dtype: of all floating-point numbers
-    :param device: of all tensors
+    :param device: of all tensors of batches
     """
 
     def __init__(
         self, columns: Columns, pairs: Pairs, dtype: torch.dtype, device: torch.device
     ) -> None:
+        self._target = device
+        if not _has_room(columns, pairs, device):
+            device = torch.device("cpu")
+
         def cast(labels: dict[str, Tensor]) -> dict[str, Tensor]:
             return {name: label.to(device, dtype) for name, label in labels.items()}
 
@@ -71,6 +75,16 @@ class BatchColumns:
         """Number of systems."""
         return len(self._atom_offsets) - 1
 
+    @property
+    def num_atoms(self) -> Tensor:
+        """(S,) of each system."""
+        return self._atom_offsets.diff()
+
+    @property
+    def num_pairs(self) -> Tensor:
+        """(S,) of each system."""
+        return self._pair_offsets.diff()
+
     def batch(self, systems: Tensor) -> Batch:
         """The systems in the order given.
 
@@ -80,8 +94,10 @@ class BatchColumns:
         """
         first, last = int(systems[0]), int(systems[-1])
         if last - first + 1 == len(systems) and bool((systems.diff() == 1).all()):
-            return self._batch_of_range(first, last + 1)
-        return self._batch_of(systems)
+            batch = self._batch_of_range(first, last + 1)
+        else:
+            batch = self._batch_of(systems)
+        return batch if self._target == self._device else _sent(batch, self._target)
 
     def _batch_of_range(self, begin: int, end: int) -> Batch:
         atoms = slice(int(self._atom_offsets[begin]), int(self._atom_offsets[end]))
@@ -113,15 +129,15 @@ class BatchColumns:
         atoms, atom_offsets = rows_of(self._atom_offsets, systems, self._device)
         pairs, pair_offsets = rows_of(self._pair_offsets, systems, self._device)
         # from counting through the columns to counting through the batch
-        shifts = (atom_offsets[:-1] - self._atom_offsets[systems]).to(self._device)
+        shifts = sent(atom_offsets[:-1] - self._atom_offsets[systems], self._device)
         shift_of_pair = repeat_per_row(shifts, pair_offsets)
-        rows = systems.to(self._device)
+        rows = sent(systems, self._device)
         graph = Graph(
             types=self._graph.types.index_select(0, atoms),
             vectors=self._graph.vectors.index_select(0, pairs),
             centers=self._graph.centers.index_select(0, pairs).add_(shift_of_pair),
             neighbors=self._graph.neighbors.index_select(0, pairs).add_(shift_of_pair),
-            system=segment_of_row(atom_offsets).to(self._device),
+            system=sent(segment_of_row(atom_offsets), self._device),
             positions=self._graph.positions.index_select(0, atoms),
             cells=self._graph.cells.index_select(0, rows),
             shifts=self._graph.shifts.index_select(0, pairs),
@@ -139,15 +155,21 @@ class BatchColumns:
         )
 
 
-def epoch_batches(num_systems: int, batch_size: int, seed_of_epoch: int | None) -> list[Tensor]:
-    """The batches of one epoch: every system once, the last batch possibly smaller.
+def _has_room(columns: Columns, pairs: Pairs, device: torch.device) -> bool:
+    """Whether a data set takes less than half of the memory that a GPU has left."""
+    if device.type != "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    # of each pair vector, center, neighbor and shifts; of each atom type, system, position, forces
+    needed = 40 * len(pairs.centers) + 40 * len(columns.types)
+    return needed < free / 2
 
-    :param num_systems: S
-    :param batch_size: systems per batch
-    :param seed_of_epoch: seed of the order of this epoch alone; ``None`` keeps the order
-    """
-    if seed_of_epoch is None:
-        order = np.arange(num_systems)
-    else:
-        order = np.random.default_rng(seed_of_epoch).permutation(num_systems)
-    return list(torch.from_numpy(order).split(batch_size))
+
+def _sent(batch: Batch, device: torch.device) -> Batch:
+    """The same batch on a device."""
+
+    def all_sent(labels: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {name: sent(label, device) for name, label in labels.items()}
+
+    graph = Graph(*(sent(part, device) for part in batch.graph))
+    return Batch(graph, all_sent(batch.values), all_sent(batch.forces), all_sent(batch.stress))

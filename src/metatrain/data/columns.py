@@ -2,15 +2,19 @@
 
 import functools
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from metatrain.data.growing import GrowingRows
 from metatrain.data.inputs import default_inputs
 from metatrain.data.segments import offsets_of, rows_of, segment_of_row
 from metatrain.data.target import Target
+
+# The kind of an array, such as "forces", and the target or input that it is of, if any.
+ArrayName = tuple[str, str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,25 +34,21 @@ class Origin:
         """The file and the place in it, as the beginning of a message."""
         return f"{self.files[int(self.file[system])]}, system {int(self.number[system])}"
 
-    def pairs(self) -> set[tuple[str, int]]:
-        """File and place of each system."""
-        files = [self.files[index] for index in self.file.tolist()]
-        return set(zip(files, self.number.tolist(), strict=True))
+    def count_shared(self, other: "Origin") -> int:
+        """How many places in files both have."""
+        shared = set(self.files) & set(other.files)
+        return sum(_count_common(self.numbers_in(path), other.numbers_in(path)) for path in shared)
 
-    def select(self, systems: Tensor) -> "Origin":
-        """The origin of some of the systems."""
-        return Origin(self.files, self.file[systems], self.number[systems])
+    def numbers_in(self, path: str) -> Tensor:
+        """The places in one of the files."""
+        return self.number[self.file == self.files.index(path)]
 
-    @staticmethod
-    def concatenate(parts: Sequence["Origin"]) -> "Origin":
-        """The origin of all systems of the parts."""
-        files = tuple(dict.fromkeys(path for part in parts for path in part.files))
-        indices = [torch.tensor([files.index(path) for path in part.files]) for part in parts]
-        return Origin(
-            files,
-            torch.cat([index[part.file] for index, part in zip(indices, parts, strict=True)]),
-            torch.cat([part.number for part in parts]),
-        )
+
+def _count_common(first: Tensor, second: Tensor) -> int:
+    """How many natural numbers both have."""
+    size = 1 + max(int(numbers.max()) if len(numbers) else 0 for numbers in (first, second))
+    is_in_first, is_in_second = (torch.bincount(n, minlength=size) > 0 for n in (first, second))
+    return int((is_in_first & is_in_second).sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,37 +118,98 @@ class Columns:
                 digest.update(name.encode())
                 columns.append(self.inputs[name])
         for column in columns:
-            digest.update(column.contiguous().numpy().tobytes())
+            digest.update(column.contiguous().numpy().reshape(-1).data.cast("B"))
         return digest.hexdigest()
 
     def atomic_types(self) -> list[int]:
         """The atomic numbers that occur, ascending."""
-        return [int(number) for number in torch.unique(self.types)]
+        # many times faster than torch.unique
+        return torch.nonzero(torch.bincount(self.types)).squeeze(1).tolist()
 
     def is_per_atom(self, target: str) -> bool:
         """Whether the values of a target have a row per atom rather than per system."""
         return target in self.targets_per_atom or len(self.values[target]) != len(self)
 
+    def arrays(self) -> dict[ArrayName, Tensor]:
+        """All arrays; the offsets as the number of atoms of each system."""
+        nested = {
+            "values": self.values,
+            "forces": self.forces,
+            "stress": self.stress,
+            "inputs": self.inputs,
+            "origin": {"file": self.origin.file, "number": self.origin.number},
+        }
+        plain = {
+            "num_atoms": self.num_atoms,
+            "types": self.types,
+            "positions": self.positions,
+            "cells": self.cells,
+            "pbc": self.pbc,
+        }
+        arrays = {(kind, ""): array for kind, array in plain.items()}
+        return arrays | {
+            (kind, name): array
+            for kind, by_name in nested.items()
+            for name, array in by_name.items()
+        }
+
+    @staticmethod
+    def of_arrays(
+        arrays: Mapping[ArrayName, Tensor], files: Sequence[str], targets_per_atom: Iterable[str]
+    ) -> "Columns":
+        """The columns that have these :meth:`arrays`.
+
+        :param files: of the origin
+        :param targets_per_atom: at least those that the number of rows does not tell of
+        """
+
+        def named(kind: str) -> dict[str, Tensor]:
+            return {name: array for (of, name), array in arrays.items() if of == kind}
+
+        return Columns(
+            offsets=offsets_of(arrays["num_atoms", ""]),
+            types=arrays["types", ""],
+            positions=arrays["positions", ""],
+            cells=arrays["cells", ""],
+            pbc=arrays["pbc", ""],
+            values=named("values"),
+            forces=named("forces"),
+            stress=named("stress"),
+            inputs=named("inputs"),
+            origin=Origin(tuple(files), arrays["origin", "file"], arrays["origin", "number"]),
+            targets_per_atom=frozenset(targets_per_atom),
+        )
+
     def select(self, systems: Tensor | Sequence[int]) -> "Columns":
         """Some of the systems, in the order given."""
         systems = torch.as_tensor(systems, dtype=torch.int64)
-        atoms, offsets = rows_of(self.offsets, systems)
-        return Columns(
-            offsets=offsets,
-            types=self.types[atoms],
-            positions=self.positions[atoms],
-            cells=self.cells[systems],
-            pbc=self.pbc[systems],
-            values={
-                name: values[atoms if self.is_per_atom(name) else systems]
-                for name, values in self.values.items()
-            },
-            forces={name: forces[atoms] for name, forces in self.forces.items()},
-            stress={name: stress[systems] for name, stress in self.stress.items()},
-            inputs={name: values[systems] for name, values in self.inputs.items()},
-            origin=self.origin.select(systems),
-            targets_per_atom=frozenset(filter(self.is_per_atom, self.values)),
-        )
+        atoms, _ = rows_of(self.offsets, systems)
+        per_atom = set(filter(self.is_per_atom, self.values))
+        arrays = {
+            name: array[atoms if _is_of_atoms(name, per_atom) else systems]
+            for name, array in self.arrays().items()
+        }
+        return self.of_arrays(arrays, self.origin.files, per_atom)
+
+    def take_apart(self, parts: Mapping[str, Tensor]) -> dict[str, "Columns"]:
+        """The systems of each part. Nothing is left of the whole.
+
+        Each array is given up as soon as the parts have their rows of it: a large data set is
+        at no time in memory twice.
+
+        :param parts: by name, the systems of each part
+        """
+        atoms = {part: rows_of(self.offsets, systems)[0] for part, systems in parts.items()}
+        per_atom = set(filter(self.is_per_atom, self.values))
+        files, arrays = self.origin.files, self.arrays()
+        vars(self).clear()
+        taken: dict[str, dict[ArrayName, Tensor]] = {part: {} for part in parts}
+        for name in list(arrays):
+            array = arrays.pop(name)
+            for part in parts:
+                rows = atoms if _is_of_atoms(name, per_atom) else parts
+                taken[part][name] = array[rows[part]]
+        return {part: self.of_arrays(of, files, per_atom) for part, of in taken.items()}
 
     def completed(self, targets: Mapping[str, Target]) -> "Columns":
         """The same with NaN for every label of the targets that is not there at all."""
@@ -176,46 +237,37 @@ class Columns:
         )
 
     @staticmethod
-    def concatenate(parts: Sequence["Columns"]) -> "Columns":
+    def concatenate(parts: Iterable["Columns"]) -> "Columns":
         """All systems of the parts; a target that a part lacks is NaN there."""
-        per_atom = frozenset(
-            name for part in parts for name in part.values if part.is_per_atom(name)
-        )
-        sizes_in_systems = [len(part) for part in parts]
-        sizes_in_atoms = [len(part.types) for part in parts]
-        names = dict.fromkeys(name for part in parts for name in part.values)
-        return Columns(
-            offsets=offsets_of(torch.cat([part.num_atoms for part in parts])),
-            types=torch.cat([part.types for part in parts]),
-            positions=torch.cat([part.positions for part in parts]),
-            cells=torch.cat([part.cells for part in parts]),
-            pbc=torch.cat([part.pbc for part in parts]),
-            values={
-                name: _join(
-                    [part.values.get(name) for part in parts],
-                    sizes_in_atoms if name in per_atom else sizes_in_systems,
+        grown: dict[ArrayName, GrowingRows] = {}
+        files: list[str] = []
+        per_atom: set[str] = set()
+        num_systems = num_atoms = 0
+        for part in parts:
+            per_atom |= {name for name in part.values if part.is_per_atom(name)}
+            files += [path for path in part.origin.files if path not in files]
+            arrays = part.arrays()
+            index = torch.tensor([files.index(path) for path in part.origin.files])
+            arrays["origin", "file"] = index[part.origin.file]
+            for name, array in arrays.items():
+                if name not in grown:
+                    grown[name] = GrowingRows(array.shape[1:], array.dtype)
+                    grown[name].append_nan(
+                        num_atoms if _is_of_atoms(name, per_atom) else num_systems
+                    )
+                grown[name].append(array)
+            for name in grown.keys() - arrays.keys():
+                grown[name].append_nan(
+                    len(part.types) if _is_of_atoms(name, per_atom) else len(part)
                 )
-                for name in names
-            },
-            forces=_join_all([part.forces for part in parts], sizes_in_atoms),
-            stress=_join_all([part.stress for part in parts], sizes_in_systems),
-            inputs=_join_all([part.inputs for part in parts], sizes_in_systems),
-            origin=Origin.concatenate([part.origin for part in parts]),
-            targets_per_atom=per_atom,
-        )
+            num_systems, num_atoms = num_systems + len(part), num_atoms + len(part.types)
+        arrays = {name: rows.rows for name, rows in grown.items()}
+        return Columns.of_arrays(arrays, files, per_atom)
 
 
-def _join_all(labels: list[dict[str, Tensor]], sizes: list[int]) -> dict[str, Tensor]:
-    names = dict.fromkeys(name for part in labels for name in part)
-    return {name: _join([part.get(name) for part in labels], sizes) for name in names}
-
-
-def _join(labels: list[Tensor | None], sizes: list[int]) -> Tensor:
-    """The labels one after the other, NaN where a part of the given size has none."""
-    shape = next(part.shape[1:] for part in labels if part is not None)
-    return torch.cat(
-        [
-            torch.full((size, *shape), torch.nan, dtype=torch.float64) if part is None else part
-            for part, size in zip(labels, sizes, strict=True)
-        ]
+def _is_of_atoms(array: ArrayName, targets_per_atom: Collection[str]) -> bool:
+    """Whether an array has a row per atom."""
+    kind, name = array
+    return kind in ("types", "positions", "forces") or (
+        kind == "values" and name in targets_per_atom
     )

@@ -1,21 +1,20 @@
 """The data set that trainers get: samples of metatensor objects, and the columns behind them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import torch
-from metatensor.learn import Dataset as SampleDataset
-from metatensor.torch import Labels, TensorBlock, TensorMap
-from metatomic.torch import NeighborListOptions, System
-from torch import Tensor
 
 from metatrain.data.columns import Columns
-from metatrain.data.inputs import check_names, tensor_map_of
+from metatrain.data.inputs import check_names
 from metatrain.data.neighbor_lists import Pairs, find_pairs
 from metatrain.data.target import Target
 
-PAIR_NAMES = ["first_atom", "second_atom", "cell_shift_a", "cell_shift_b", "cell_shift_c"]
+if TYPE_CHECKING:
+    from metatomic.torch import NeighborListOptions
+
+    from metatrain.data.samples import Samples
 
 
 class Dataset(torch.utils.data.Dataset[Any]):
@@ -36,7 +35,7 @@ class Dataset(torch.utils.data.Dataset[Any]):
     :param targets: the targets, by name
     :param dtype: of systems and labels in the samples
     :param length_unit: unit of positions and cells
-    :param neighbor_lists: the lists that every system carries
+    :param neighbor_lists: gives the lists that every system carries, when a sample is asked for
     :param inputs: names of what else every system carries, ``charge`` or ``spin_multiplicity``
     """
 
@@ -47,21 +46,17 @@ class Dataset(torch.utils.data.Dataset[Any]):
         dtype: torch.dtype,
         *,
         length_unit: str = "",
-        neighbor_lists: Sequence[NeighborListOptions] = (),
+        neighbor_lists: "Callable[[], Sequence[NeighborListOptions]]" = tuple,
         inputs: Iterable[str] = (),
     ) -> None:
         self.columns = columns.completed(targets)
         self.targets = dict(targets)
         self.dtype = dtype
         self.length_unit = length_unit
-        self.neighbor_lists = tuple(neighbor_lists)
+        self._requested_neighbor_lists = neighbor_lists
         self.inputs = tuple(inputs)
         check_names(self.inputs)
         self._pairs: dict[float, Pairs] = {}
-        fields: dict[str, Callable[[int], Any]] = {"system": self._system}
-        for name, target in self.targets.items():
-            fields[name] = partial(self._labels, target)
-        self._samples = SampleDataset.from_dict(fields, size=len(columns))
 
     def __len__(self) -> int:
         """Number of systems."""
@@ -73,6 +68,17 @@ class Dataset(torch.utils.data.Dataset[Any]):
             raise IndexError(f"there is no system {index} among {len(self)}")
         return self._samples[index]
 
+    @cached_property
+    def neighbor_lists(self) -> "tuple[NeighborListOptions, ...]":
+        """The lists that every system carries."""
+        return tuple(self._requested_neighbor_lists())
+
+    @cached_property
+    def _samples(self) -> "Samples":
+        from metatrain.data.samples import Samples  # noqa: PLC0415 (takes half a second)
+
+        return Samples(self)
+
     def pairs(self, cutoff: float) -> Pairs:
         """The pairs of all systems, found when they are first asked for, then kept.
 
@@ -81,97 +87,3 @@ class Dataset(torch.utils.data.Dataset[Any]):
         if cutoff not in self._pairs:
             self._pairs[cutoff] = find_pairs(self.columns, cutoff)
         return self._pairs[cutoff]
-
-    def _system(self, index: int) -> System:
-        columns = self.columns
-        atoms = _segment(columns.offsets, index)
-        system = System(
-            types=columns.types[atoms].to(torch.int32),
-            positions=columns.positions[atoms].to(self.dtype),
-            cell=columns.cells[index].to(self.dtype),
-            pbc=columns.pbc[index],
-        )
-        for options in self.neighbor_lists:
-            system.add_neighbor_list(options, self._neighbors(index, options))
-        for name in self.inputs:
-            value = columns.inputs[name][index].to(self.dtype)
-            system.add_data(name, tensor_map_of(name, value))
-        return system
-
-    def _neighbors(self, index: int, options: NeighborListOptions) -> TensorBlock:
-        pairs = self.pairs(options.engine_cutoff(self.length_unit))
-        rows = _segment(pairs.offsets, index)
-        ends = torch.stack([pairs.centers[rows], pairs.neighbors[rows]], dim=1)
-        samples = torch.cat([ends, pairs.shifts[rows]], dim=1)
-        vectors = pairs.vectors[rows].to(self.dtype)
-        if not options.full_list:
-            is_first = _is_first_of_two(samples)
-            samples, vectors = samples[is_first], vectors[is_first]
-        return TensorBlock(
-            values=vectors.unsqueeze(2),
-            samples=Labels(PAIR_NAMES, samples, assume_unique=True),
-            components=[Labels.range("xyz", 3)],
-            properties=Labels.range("distance", 1),
-        )
-
-    def _labels(self, target: Target, index: int) -> TensorMap:
-        atoms = _segment(self.columns.offsets, index)
-        if target.is_per_atom:
-            values, samples = self._label(self.columns.values, target, atoms), _atoms(index, atoms)
-        else:
-            values = self._label(self.columns.values, target, slice(index, index + 1))
-            samples = torch.tensor([[index]])
-        blocks = target.tensor_blocks(values, Labels(target.sample_names, samples))
-        for block in blocks:
-            if target.has_forces:
-                block.add_gradient("positions", self._position_gradient(target, index, block))
-            if target.has_stress:
-                block.add_gradient("strain", self._strain_gradient(target, index, block))
-        return TensorMap(target.keys, blocks)
-
-    def _label(self, labels: dict[str, Tensor], target: Target, rows: slice) -> Tensor:
-        return labels[target.name][rows].to(self.dtype)
-
-    def _position_gradient(self, target: Target, index: int, block: TensorBlock) -> TensorBlock:
-        atoms = _segment(self.columns.offsets, index)
-        samples = torch.nn.functional.pad(_atoms(index, atoms), (1, 0))
-        return TensorBlock(
-            values=-self._label(self.columns.forces, target, atoms).unsqueeze(2),
-            samples=Labels(["sample", "system", "atom"], samples),
-            components=[Labels.range("xyz", 3)],
-            properties=block.properties,
-        )
-
-    def _strain_gradient(self, target: Target, index: int, block: TensorBlock) -> TensorBlock:
-        derivative = self.columns.stress[target.name][index] * self.columns.volumes[index]
-        return TensorBlock(
-            values=derivative.to(self.dtype).reshape(1, 3, 3, 1),
-            samples=Labels.range("sample", 1),
-            components=[Labels.range("xyz_1", 3), Labels.range("xyz_2", 3)],
-            properties=block.properties,
-        )
-
-
-def _segment(offsets: Tensor, index: int) -> slice:
-    return slice(int(offsets[index]), int(offsets[index + 1]))
-
-
-def _atoms(index: int, atoms: slice) -> Tensor:
-    """(N, 2) the system, and the atoms counted within it."""
-    numbers = torch.arange(atoms.stop - atoms.start)
-    return torch.stack([torch.full_like(numbers, index), numbers], dim=1)
-
-
-def _is_first_of_two(samples: Tensor) -> Tensor:
-    """Which of the two directions of each pair a half list keeps.
-
-    :param samples: (E, 5) center, neighbor and the three shifts
-    """
-    center, neighbor, *shifts = samples.unbind(dim=1)
-    is_up = center < neighbor
-    is_tie = center == neighbor
-    # an atom sees an image of itself on either side: the first shift that is not zero decides
-    for shift in shifts:
-        is_up = is_up | (is_tie & (shift > 0))
-        is_tie = is_tie & (shift == 0)
-    return is_up

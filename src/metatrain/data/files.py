@@ -48,10 +48,12 @@ def files_of(source: DataSource) -> dict[str, DataFile]:
         named[f"targets.{name}"] = (target.read_from, target.reader)
         for gradient, entry in gradients_of(target).items():
             named[f"targets.{name}.{gradient}"] = (entry.read_from, entry.reader)
-    return {
-        place: DataFile(path, readers.find(path, reader, source.key(place)))
-        for place, (path, reader) in named.items()
-    }
+    files: dict[tuple[str, str | None], DataFile] = {}
+    for place, (path, reader) in named.items():
+        if (path, reader) not in files:
+            found = readers.find(path, reader, source.key(place))
+            files[path, reader] = DataFile(path, found)
+    return {place: files[file] for place, file in named.items()}
 
 
 def gradients_of(target: TargetSource) -> dict[str, GradientSource]:

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from metatensor.torch import Labels, TensorBlock, TensorMap
 from torch import Tensor
 
-from metatrain.data.frames import NUMBER_KINDS, Frames
+from metatrain.data.frames import NUMBER_KINDS, Column, Frames
 from metatrain.errors import MetatrainError
 
 
@@ -51,9 +50,16 @@ def inputs_in(frames: Frames) -> dict[str, Tensor]:
         for key in reversed(one.keys):
             column = frames.system_data.get(key)
             if column is not None:
-                for system in np.flatnonzero(column.is_present):
-                    inputs[name][system] = _number(column.values[system])
+                inputs[name][torch.from_numpy(column.is_present)] = _numbers(column)
     return inputs
+
+
+def _numbers(column: Column) -> Tensor:
+    """The number of each system that has the key."""
+    values = column.values[column.is_present]
+    if values.dtype.kind in NUMBER_KINDS and values[:1].size == 1:
+        return torch.from_numpy(values.reshape(-1).astype(np.float64))
+    return torch.tensor([_number(value) for value in values], dtype=torch.float64)
 
 
 def _number(value: Any) -> float:
@@ -71,21 +77,3 @@ def check_names(names: Iterable[str]) -> None:
                 f"the model asks for {name!r} of each system, beside atoms and pairs; metatrain "
                 f"knows {' and '.join(map(repr, SYSTEM_INPUTS))} only."
             )
-
-
-def tensor_map_of(name: str, value: Tensor) -> TensorMap:
-    """The value of one system as metatomic keeps it.
-
-    :param name: one of :data:`SYSTEM_INPUTS`
-    :param value: one number
-    """
-    zero = torch.tensor([[0]])
-    block = TensorBlock(
-        values=value.reshape(1, 1),
-        samples=Labels(["system"], zero),
-        components=[],
-        properties=Labels([name], zero),
-    )
-    tensor_map = TensorMap(Labels(["_"], zero), [block])
-    tensor_map.set_info("unit", SYSTEM_INPUTS[name].unit)
-    return tensor_map

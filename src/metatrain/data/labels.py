@@ -67,7 +67,7 @@ def system_label(chunk: Chunk, key: str, width: Width) -> Tensor | None:
     if column is None:
         return None
     systems = np.flatnonzero(column.is_present)
-    rows = _Rows(chunk, key, column.values[systems], systems, "system", width)
+    rows = _Rows(chunk, key, _of_rows(column.values, systems), systems, "system", width)
     return _spread(_numbers(rows), systems, len(frames))
 
 
@@ -79,7 +79,7 @@ def atom_label(chunk: Chunk, key: str, width: Width) -> Tensor | None:
         return None
     atoms = np.flatnonzero(np.repeat(column.is_present, frames.num_atoms))
     systems = np.repeat(np.arange(len(frames)), frames.num_atoms)[atoms]
-    rows = _Rows(chunk, key, column.values[atoms], systems, "atom", width)
+    rows = _Rows(chunk, key, _of_rows(column.values, atoms), systems, "atom", width)
     return _spread(_numbers(rows), atoms, len(frames.types))
 
 
@@ -141,7 +141,7 @@ def _numbers(rows: _Rows) -> NDArray[np.float64]:
         values = rows.values
         if values[:1].size != rows.width.number:
             raise rows.mistake(0, _shape(values[0]))
-        numbers = values.reshape(len(values), rows.width.number).astype(np.float64)
+        numbers = values.reshape(len(values), rows.width.number).astype(np.float64, copy=False)
     else:
         numbers = np.stack([_row(rows, index) for index in range(len(rows.values))])
     infinite = np.flatnonzero(np.isinf(numbers).any(axis=1))
@@ -170,8 +170,15 @@ def _shape(value: Any) -> str:
     return f"of shape {'x'.join(map(str, shape))}" if shape else "one number"
 
 
+def _of_rows(values: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
+    """The values at their rows; no copy if these are all."""
+    return values if len(rows) == len(values) else values[rows]
+
+
 def _spread(numbers: NDArray[np.float64], rows: NDArray[np.int64], num_rows: int) -> Tensor:
     """The numbers at their rows among ``num_rows``, NaN elsewhere."""
+    if len(rows) == num_rows:
+        return torch.from_numpy(numbers)
     spread = torch.full((num_rows, numbers.shape[1]), torch.nan, dtype=torch.float64)
     spread[torch.from_numpy(rows)] = torch.from_numpy(numbers)
     return spread

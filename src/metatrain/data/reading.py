@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from metatrain.data import labels
+from metatrain.data.cache import kept
 from metatrain.data.columns import Columns, Origin
 from metatrain.data.files import Keys, files_of, gradients_of, read_in_step
 from metatrain.data.frames import Frames
@@ -47,7 +48,12 @@ def read_columns(source: DataSource, units: Units | None = None) -> Columns:
     :param units: what to convert to; ``None`` leaves all as it is. Where the source or
         the wish says nothing (``""``), nothing is converted.
     """
-    columns = Columns.concatenate([columns for _, columns in stream_columns(source, units)])
+    wish = units or Units("")
+    return kept(source, wish, lambda: _read_columns(source, wish))
+
+
+def _read_columns(source: DataSource, units: Units) -> Columns:
+    columns = Columns.concatenate(columns for _, columns in stream_columns(source, units))
     if source.indices is None:
         return columns
     # the stream has each of them once, in the order of the file
@@ -228,10 +234,9 @@ def _is_flat(frames: Frames) -> NDArray[np.bool_]:
     cells = np.where(is_periodic & np.isfinite(frames.cells), frames.cells, 0.0)
     # Gram's determinant is the square of the volume; other directions count as one
     gram = cells @ cells.transpose(0, 2, 1) + np.eye(3) * ~is_periodic
-    squares = np.diagonal(gram, axis1=1, axis2=2)
-    is_flat: NDArray[np.bool_] = np.linalg.det(gram) <= LEAST_RELATIVE_VOLUME**2 * squares.prod(
-        axis=1
-    )
+    (a, b, c), (_, d, e), (_, _, f) = gram.transpose(1, 2, 0)
+    determinants = a * (d * f - e * e) - b * (b * f - e * c) + c * (b * e - d * c)
+    is_flat: NDArray[np.bool_] = determinants <= LEAST_RELATIVE_VOLUME**2 * (a * d * f)
     return is_flat
 
 

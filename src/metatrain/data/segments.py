@@ -15,13 +15,24 @@ def offsets_of(counts: Tensor) -> Tensor:
     return offsets
 
 
+def sent(tensor: Tensor, device: torch.device | None) -> Tensor:
+    """The same on a device; nobody waits for a GPU to have taken it.
+
+    :param device: ``None`` is the CPU
+    """
+    if device is None or device.type != "cuda" or tensor.is_cuda:
+        return tensor.to(device)
+    # from other memory a copy is made when the GPU has done all that was asked before
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
 def repeat_per_row(values: Tensor, offsets: Tensor) -> Tensor:
     """One value per row from one value per segment, on the device of the values.
 
     :param values: (S,) one per segment
     :param offsets: (S + 1,) where each segment begins, on the CPU
     """
-    counts = offsets.diff().to(values.device)
+    counts = sent(offsets.diff(), values.device)
     return torch.repeat_interleave(values, counts, output_size=int(offsets[-1]))
 
 
@@ -45,5 +56,5 @@ def rows_of(
     """
     starts = offsets[segments]
     taken = offsets_of(offsets[segments + 1] - starts)
-    shifts = repeat_per_row((starts - taken[:-1]).to(device), taken)
+    shifts = repeat_per_row(sent(starts - taken[:-1], device), taken)
     return shifts.add_(torch.arange(len(shifts), device=device)), taken

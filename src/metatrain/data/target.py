@@ -4,13 +4,15 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from metatensor.torch import Labels, TensorBlock, TensorMap
 from torch import Tensor
 
 from metatrain.errors import MetatrainError
+
+if TYPE_CHECKING:
+    from metatensor.torch import Labels, TensorBlock, TensorMap
 
 
 @dataclass(frozen=True)
@@ -133,24 +135,30 @@ class Target:
         return ["system", "atom"] if self.is_per_atom else ["system"]
 
     @property
-    def layout(self) -> TensorMap:
+    def layout(self) -> "TensorMap":
         """A ``TensorMap`` without samples: the keys, components and properties of a value."""
+        from metatensor.torch import Labels, TensorMap  # noqa: PLC0415 (takes half a second)
+
         names = self.sample_names
         samples = Labels(names, torch.zeros((0, len(names)), dtype=torch.int32))
         nothing = torch.zeros((0, self.num_values), dtype=torch.float64)
         return TensorMap(self.keys, self.tensor_blocks(nothing, samples))
 
     @property
-    def keys(self) -> Labels:
+    def keys(self) -> "Labels":
         """The keys of the target's ``TensorMap``s."""
+        from metatensor.torch import Labels  # noqa: PLC0415 (takes half a second)
+
         return Labels(self.key_names, torch.tensor([block.key for block in self.blocks]))
 
-    def tensor_blocks(self, values: Tensor, samples: Labels) -> list[TensorBlock]:
+    def tensor_blocks(self, values: Tensor, samples: "Labels") -> "list[TensorBlock]":
         """The flat values of some samples as the blocks of a ``TensorMap``.
 
         :param values: (S, V), or (N, V) for a target per atom
         :param samples: what the rows belong to
         """
+        from metatensor.torch import Labels, TensorBlock  # noqa: PLC0415 (takes half a second)
+
         properties = Labels.range(self.property_name, self.num_properties)
         return [
             TensorBlock(
@@ -167,7 +175,7 @@ class Target:
             for block in self.blocks
         ]
 
-    def flat_values(self, tensor_map: TensorMap) -> Tensor:
+    def flat_values(self, tensor_map: "TensorMap") -> Tensor:
         """The inverse of :meth:`tensor_blocks`, whatever the order of the blocks.
 
         :return: (S, V), or (N, V) for a target per atom

@@ -18,6 +18,7 @@ from metatomic.torch import (
 )
 from torch import Tensor
 
+from metatrain.nn.folding import fold
 from metatrain.nn.graph import Graph
 
 
@@ -58,22 +59,34 @@ class TargetOutput(torch.nn.Module):
         :param rows: (N,) row of the baseline for each atom
         :return: (N, V) in the target's unit
         """
-        scale = self.scale if len(self.scale) == 1 else self.scale[rows]
-        return per_atom.to(self.baseline.dtype) * scale + self.baseline[rows]
+        scale = self.scale if len(self.scale) == 1 else self.scale.index_select(0, rows)
+        values = per_atom.to(self.baseline.dtype)
+        return torch.addcmul(self.baseline.index_select(0, rows), values, scale)
 
-    def reduced(self, values: Tensor, system: Tensor, num_systems: int) -> Tensor:
+    def reduced(
+        self, values: Tensor, system: Tensor, num_systems: int, selected: Optional[Tensor]
+    ) -> Tuple[Tensor, Tensor]:
         """Values per system from those per atom.
 
         :param values: (N, V)
         :param system: (N,)
-        :return: (S, V), sums or means
+        :param selected: indices of the atoms that count; all if ``None``
+        :return: (S, V) sums or means, and (S,) the systems that have a selected atom
         """
-        sums = torch.zeros((num_systems, values.shape[1]), dtype=values.dtype, device=values.device)
-        sums = sums.index_add(0, system, values)
+        kept = torch.arange(num_systems, device=values.device)
+        if selected is not None:
+            values, system = values[selected], system[selected]
+            kept = torch.unique(system)
+        if num_systems == 1:
+            sums = values.sum(dim=0, keepdim=True)
+        else:
+            sums = values.new_zeros([num_systems, values.shape[1]]).index_add(0, system, values)
         if self.is_mean:
             counts = torch.bincount(system, minlength=num_systems)
             sums = sums / counts.clamp(min=1).to(values.dtype).unsqueeze(1)
-        return sums
+        if selected is not None:
+            sums = sums[kept]
+        return sums, kept
 
     def tensor_map(self, values: Tensor, samples: Labels) -> TensorMap:
         """The values with the components of the target.
@@ -106,6 +119,11 @@ def _labels(name: str, start: int, stop: int, device: torch.device) -> Labels:
     """The labels of one dimension; ``Labels.range`` cannot be saved in an export."""
     indices = torch.arange(start, stop, dtype=torch.int32, device=device)
     return Labels([name], indices.unsqueeze(1))
+
+
+def joined(parts: List[Tensor]) -> Tensor:
+    """All parts as one tensor; a single one, which engines mostly give, is not copied."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 class AtomisticExport(torch.nn.Module):
@@ -176,16 +194,11 @@ class AtomisticExport(torch.nn.Module):
         graph = self.graph(systems)
         per_atom = self.network(graph)
         prior = self.network.prior(graph)
-        rows = self.row_of_type[graph.types]
-
-        device = graph.types.device
-        atom_in_system = torch.cat([torch.arange(len(s), device=device) for s in systems])
-        samples = torch.stack([graph.system, atom_in_system], dim=1).to(torch.int32)
-        kept = torch.arange(len(samples), device=device)
-        kept_systems = torch.arange(len(systems), device=device)
+        rows = self.row_of_type.index_select(0, graph.types)
+        selected: Optional[Tensor] = None
         if selected_atoms is not None:
-            kept = Labels(["system", "atom"], samples).select(selected_atoms)
-            kept_systems = torch.unique(graph.system[kept])
+            atoms = Labels(["system", "atom"], self.samples(systems, graph.system))
+            selected = atoms.select(selected_atoms)
 
         for index, target in enumerate(self.targets):
             name = self.names[index]
@@ -193,17 +206,26 @@ class AtomisticExport(torch.nn.Module):
                 values = target(per_atom[name], rows)
                 if name in prior:
                     values = values + prior[name].to(values.dtype)
-                values = values[kept]
                 if outputs[name].sample_kind == "atom":
-                    labels = Labels(["system", "atom"], samples[kept])
+                    samples = self.samples(systems, graph.system)
+                    if selected is not None:
+                        values, samples = values[selected], samples[selected]
+                    labels = Labels(["system", "atom"], samples)
                 else:
-                    values = target.reduced(  # type: ignore[operator]
-                        values, graph.system[kept], len(systems)
+                    values, kept = target.reduced(  # type: ignore[operator]
+                        values, graph.system, len(systems), selected
                     )
-                    values = values[kept_systems]
-                    labels = Labels(["system"], kept_systems.to(torch.int32).reshape(-1, 1))
+                    labels = Labels(["system"], kept.to(torch.int32).unsqueeze(1))
                 results[name] = target.tensor_map(values, labels)  # type: ignore[operator]
         return results
+
+    def samples(self, systems: List[System], system: Tensor) -> Tensor:
+        """(N, 2) system and number within the system of each atom.
+
+        :param system: (N,)
+        """
+        atoms = [torch.arange(len(one), device=system.device) for one in systems]
+        return torch.stack([system, joined(atoms)], dim=1).to(torch.int32)
 
     def check_periodicity(self, systems: List[System]) -> None:
         """Refuse systems that are periodic in a way that the model cannot treat."""
@@ -223,35 +245,41 @@ class AtomisticExport(torch.nn.Module):
         types: List[Tensor] = []
         positions: List[Tensor] = []
         cells: List[Tensor] = []
-        centers: List[Tensor] = []
-        neighbors: List[Tensor] = []
+        samples: List[Tensor] = []
         vectors: List[Tensor] = []
-        shifts: List[Tensor] = []
         system: List[Tensor] = []
         num_atoms = 0
         for index, one in enumerate(systems):
             pairs = one.get_neighbor_list(self.neighbor_list)
-            first_second = pairs.samples.values[:, :2].to(torch.int64) + num_atoms
-            types.append(one.types.to(torch.int64))
-            positions.append(one.positions)
-            cells.append(one.cell)
-            centers.append(first_second[:, 0])
-            neighbors.append(first_second[:, 1])
+            # the first two columns count atoms, the others cell vectors
+            sample = pairs.samples.values
+            if num_atoms > 0:
+                sample = torch.cat([sample[:, :2] + num_atoms, sample[:, 2:]], dim=1)
+            samples.append(sample)
             vectors.append(pairs.values.reshape(-1, 3))
-            shifts.append(pairs.samples.values[:, 2:5])
-            system.append(torch.full_like(types[-1], index))
+            types.append(one.types)
+            positions.append(one.positions)
+            cells.append(one.cell.unsqueeze(0))
+            system.append(torch.full_like(one.types, index, dtype=torch.int64))
             num_atoms += len(one)
-        all_centers = torch.cat(centers)
-        order = torch.argsort(all_centers, stable=True)
+        all_samples = joined(samples)
+        order = torch.argsort(all_samples[:, 0], stable=True)
+        all_samples = all_samples.index_select(0, order)
+        first_second = all_samples[:, :2].t().to(torch.int64).contiguous()
+        all_vectors = joined(vectors).to(dtype)
+        # where each pair goes: the derivative of a choice would be a sum, one pair at a time
+        places = torch.empty_like(order).index_copy(
+            0, order, torch.arange(len(order), device=order.device)
+        )
         return Graph(
-            types=torch.cat(types),
-            vectors=torch.cat(vectors)[order].to(dtype),
-            centers=all_centers[order],
-            neighbors=torch.cat(neighbors)[order],
-            system=torch.cat(system),
-            positions=torch.cat(positions).to(dtype),
-            cells=torch.stack(cells).to(dtype),
-            shifts=torch.cat(shifts)[order],
+            types=joined(types).to(torch.int64),
+            vectors=torch.empty_like(all_vectors).index_copy(0, places, all_vectors),
+            centers=first_second[0],
+            neighbors=first_second[1],
+            system=joined(system),
+            positions=joined(positions).to(dtype),
+            cells=joined(cells).to(dtype),
+            shifts=all_samples[:, 2:5],
             charges=self.input_values(systems, "charge", 0),
             spin_multiplicities=self.input_values(systems, "spin_multiplicity", 1),
         )
@@ -292,6 +320,7 @@ class AtomisticExport(torch.nn.Module):
         model = copy.deepcopy(model).to("cpu").eval()
         if dtype == torch.float32:
             model = model.to(dtype)
+        fold(model)
         module = cls(model, dtype).eval()
         outputs = {
             target.name: ModelOutput(

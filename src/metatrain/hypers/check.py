@@ -8,7 +8,7 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from omegaconf import OmegaConf
+from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from metatrain.errors import MetatrainError
@@ -34,7 +34,7 @@ def build(schema: type[Section], given: Any, place: Place) -> Section:
     values = {}
     for name, field in fields.items():
         if name in given:
-            values[name] = _checked(schema, field, hints[name], given[name], place / name)
+            values[name] = _checked(field, hints[name], given[name], place / name)
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             meaning = field.metadata.get("meaning", mistakes.expected(hints[name]))
             raise mistakes.missing_option(place, name, meaning)
@@ -129,9 +129,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _checked(
-    schema: type, field: "dataclasses.Field[Any]", hint: Any, value: Any, place: Place
-) -> Any:
+def _checked(field: "dataclasses.Field[Any]", hint: Any, value: Any, place: Place) -> Any:
     """The value of one field: converted, of the right type, within its range."""
     inner, is_optional = without_none(hint)
     if inner is Any or (value is None and is_optional):
@@ -139,14 +137,19 @@ def _checked(
         return value
     if dataclasses.is_dataclass(inner):
         return build(typing.cast("type", inner), value, place)
+    section, inner = without_section(inner)
+    if section is not None and isinstance(value, Mapping):
+        return build(section, value, place)
     choices = field.metadata.get("choices")
+    if isinstance(value, bool) and choices and "on" in choices:
+        # as YAML 1.1 reads on and off
+        value = "on" if value else "off"
     is_container = typing.get_origin(inner) in (dict, list, tuple)
     wanted = mistakes.one_of(choices) if choices and not is_container else mistakes.expected(hint)
     if _is_silently_converted(inner, value):
         raise mistakes.wrong_type(place, value, wanted)
-    # OmegaConf knows which values a type takes; the schema's own defaults are not touched
-    node = OmegaConf.structured(schema)
-    OmegaConf.set_readonly(node, value=False)
+    # OmegaConf knows which values a type takes
+    node = OmegaConf.structured(_of_one_field(field.name, inner if section else hint))
     try:
         OmegaConf.update(node, field.name, escaped(value), merge=False)
     except OmegaConfBaseException as error:
@@ -200,6 +203,24 @@ def without_none(hint: Any) -> tuple[Any, bool]:
     arguments = typing.get_args(hint)
     others = [argument for argument in arguments if argument is not type(None)]
     return (others[0] if len(others) == 1 else hint), len(others) < len(arguments)
+
+
+def without_section(hint: Any) -> tuple[type | None, Any]:
+    """The section that may stand instead of a value, if any, and the type of the value."""
+    if typing.get_origin(hint) not in (typing.Union, types.UnionType):
+        return None, hint
+    arguments = typing.get_args(hint)
+    sections = [argument for argument in arguments if dataclasses.is_dataclass(argument)]
+    others = [argument for argument in arguments if argument not in sections]
+    if not sections or not others:
+        return None, hint
+    return typing.cast("type", sections[0]), typing.Union[tuple(others)]
+
+
+def _of_one_field(name: str, hint: Any) -> type:
+    """A dataclass of nothing but one field without a value."""
+    missing = dataclasses.field(default=MISSING)
+    return dataclasses.make_dataclass("Section", [(name, hint, missing)])
 
 
 def _as_dataclass(schema: type) -> Any:

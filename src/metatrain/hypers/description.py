@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from metatrain.hypers import mistakes
-from metatrain.hypers.check import defaults, without_none
+from metatrain.hypers.check import defaults, without_none, without_section
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ def _options(schema: type, prefix: str, given: Mapping[str, Any]) -> typing.Iter
         name, hint = f"{prefix}{field.name}", hints[field.name]
         inner, is_optional = without_none(hint)
         is_section = dataclasses.is_dataclass(inner)
+        section = typing.cast("type", inner) if is_section else without_section(inner)[0]
         if is_optional or not is_section:
             yield Option(
                 name=name,
@@ -69,9 +70,8 @@ def _options(schema: type, prefix: str, given: Mapping[str, Any]) -> typing.Iter
                 allowed=allowed(field.metadata),
                 meaning=field.metadata.get("meaning", ""),
             )
-        if is_section:
+        if section is not None:
             own = given.get(field.name)
-            section = typing.cast("type", inner)
             values = own if isinstance(own, Mapping) else defaults(section)
             yield from _options(section, f"{name}.", values)
 

@@ -65,7 +65,11 @@ def names_schema(value: Schema) -> Schema:
 
 def choice_schema(choices: typing.Iterable[Any]) -> Schema:
     """One of the given values."""
-    return {"anyOf": [{"enum": list(choices)}, {"type": "string", "pattern": INTERPOLATION}]}
+    choices = list(choices)
+    if "on" in choices:
+        # as YAML 1.1 reads on and off
+        choices += [True, False]
+    return {"anyOf": [{"enum": choices}, {"type": "string", "pattern": INTERPOLATION}]}
 
 
 def _value(hint: Any, bounds: Mapping[str, Any]) -> Schema:

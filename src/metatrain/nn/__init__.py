@@ -7,6 +7,7 @@ from metatrain.nn.attention import (
     token_layout,
 )
 from metatrain.nn.cutoff import bump, half_cosine, shifted_cosine
+from metatrain.nn.folding import Foldable, fold
 from metatrain.nn.graph import Graph, with_pairs
 from metatrain.nn.grouped import Grouped, group_sizes
 from metatrain.nn.laplacian_eigenstates import LaplacianEigenstates
@@ -19,7 +20,13 @@ from metatrain.nn.long_range import (
 from metatrain.nn.neighborhoods import Neighborhoods, fill_slots, neighborhoods
 from metatrain.nn.prior import NoPrior
 from metatrain.nn.reversed_pairs import both_directions
-from metatrain.nn.second_order import gated, normalised, silu, sum_and_difference
+from metatrain.nn.second_order import (
+    gated,
+    normalised,
+    normalised_linear,
+    silu,
+    sum_and_difference,
+)
 from metatrain.nn.soap import (
     EmbeddedChannels,
     RadialBasis,
@@ -37,6 +44,7 @@ __all__ = [
     "AtomicTypeIndex",
     "CubicHermiteSpline",
     "EmbeddedChannels",
+    "Foldable",
     "Graph",
     "Grouped",
     "HermiteTable",
@@ -54,12 +62,14 @@ __all__ = [
     "both_directions",
     "bump",
     "fill_slots",
+    "fold",
     "gated",
     "group_sizes",
     "half_cosine",
     "neighborhood_attention",
     "neighborhoods",
     "normalised",
+    "normalised_linear",
     "power_spectrum",
     "shifted_cosine",
     "silu",

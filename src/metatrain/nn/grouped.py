@@ -25,7 +25,12 @@ class Grouped(torch.nn.Module):
         :return: (N, F') for modules that give F' features
         """
         parts = rows.split(sizes)
-        return torch.cat([member(parts[k]) for k, member in enumerate(self.members)])
+        results: List[Tensor] = []
+        for k, member in enumerate(self.members):
+            # tracing cannot leave groups out: another graph may have them
+            if not torch.jit.is_scripting() or sizes[k] > 0 or k == 0:  # type: ignore[attr-defined]
+                results.append(member(parts[k]))
+        return torch.cat(results)
 
 
 def group_sizes(groups: Tensor, num_groups: int) -> List[int]:
@@ -34,5 +39,8 @@ def group_sizes(groups: Tensor, num_groups: int) -> List[int]:
     :param groups: (N,) the group of each atom, below ``num_groups``
     :param num_groups: the number of groups, empty ones included
     """
+    if torch.jit.is_scripting():  # type: ignore[attr-defined]
+        sizes: List[int] = torch.bincount(groups, minlength=num_groups).tolist()
+        return sizes
     # The size of a tensor, unlike the value of one, is followed by symbolic tracing.
     return [torch.nonzero(groups == k).shape[0] for k in range(num_groups)]

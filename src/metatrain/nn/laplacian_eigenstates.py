@@ -10,8 +10,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
-from scipy.special import spherical_jn
 
 from metatrain.nn.spline import HermiteTable
 
@@ -51,9 +49,7 @@ class LaplacianEigenstates:
         num_zeros = self.max_radial + 1 + self.max_angular
         zeros = [math.pi * np.arange(1, num_zeros + 1, dtype=np.float64)]
         for degree in range(1, self.max_angular + 1):
-            brackets = zip(zeros[-1][:-1], zeros[-1][1:], strict=True)
-            function = lambda x, degree=degree: spherical_jn(degree, x)  # noqa: E731
-            zeros.append(np.array([brentq(function, a, b, xtol=1e-14) for a, b in brackets]))
+            zeros.append(_zeros_between(degree, zeros[-1][:-1], zeros[-1][1:]))
         return zeros
 
     def evaluate(self, distances: Array) -> tuple[Array, Array]:
@@ -62,17 +58,56 @@ class LaplacianEigenstates:
         :param distances: (X,) [length]
         :return: two arrays (X, K): R_nl and dR_nl/dr
         """
-        values, derivatives = [], []
-        for degree, (count, zeros) in enumerate(zip(self.counts, self.zeros, strict=True)):
-            for zero in zeros[:count]:
-                # int_0^1 x^2 j_l(z x)^2 dx = j_(l+1)(z)^2 / 2 at a zero z of j_l
-                norm = math.sqrt(2 / self.cutoff**3) / abs(spherical_jn(degree + 1, zero))
-                scaled = distances * (zero / self.cutoff)
-                values.append(norm * spherical_jn(degree, scaled))
-                slope = spherical_jn(degree, scaled, derivative=True)
-                derivatives.append(norm * zero / self.cutoff * slope)
-        return np.stack(values, axis=1), np.stack(derivatives, axis=1)
+        degrees = np.repeat(np.arange(len(self.counts)), self.counts)  # (K,)
+        zeros = np.concatenate([of[:n] for n, of in zip(self.counts, self.zeros, strict=True)])
+        # int_0^1 x^2 j_l(z x)^2 dx = j_(l+1)(z)^2 / 2 at a zero z of j_l
+        norms = math.sqrt(2 / self.cutoff**3) / np.abs(_spherical_bessel(degrees + 1, zeros))
+        scaled = np.multiply.outer(distances, zeros / self.cutoff)
+        below, values, above = (
+            _spherical_bessel(np.maximum(degrees + shift, 0), scaled) for shift in (-1, 0, 1)
+        )
+        # https://dlmf.nist.gov/10.51.E2
+        slopes = (degrees * below - (degrees + 1) * above) / (2 * degrees + 1)
+        return norms * values, norms * zeros / self.cutoff * slopes
 
     def table(self) -> HermiteTable:
         """The functions as a table for :class:`metatrain.nn.CubicHermiteSpline`."""
         return HermiteTable.accurate(self.evaluate, self.cutoff)
+
+
+# scipy has these functions, too, but to import its special functions and its root finding takes
+# longer than everything that happens between the imports and the first step of a training.
+def _spherical_bessel(degrees: NDArray[np.int64], x: Array) -> Array:
+    """j_l(x).
+
+    :param degrees: (K,), l of each column
+    :param x: (K,) or (X, K), not negative
+    :return: of the shape of ``x``
+    """
+    is_large = x > degrees + 1
+    # From j_0 and j_1 upwards (https://dlmf.nist.gov/10.51.E1), where that is stable.
+    large = np.where(is_large, x, degrees + 1)
+    now = np.sin(large) / large
+    above = now / large - np.cos(large) / large
+    upward = now
+    # Elsewhere the power series (https://dlmf.nist.gov/10.53.E1), innermost bracket first.
+    small = np.where(is_large, 0.0, x)
+    series = np.ones_like(x)
+    for k in range(int(degrees.max()) + 20, 0, -1):
+        series = 1.0 - small**2 / (2 * k * (2 * degrees + 2 * k + 1)) * series
+    for degree in range(1, int(degrees.max()) + 1):
+        now, above = above, (2 * degree + 1) / large * above - now
+        upward = np.where(degrees >= degree, now, upward)
+        series = np.where(degrees >= degree, series * small / (2 * degree + 1), series)
+    return np.where(is_large, upward, series)
+
+
+def _zeros_between(degree: int, left: Array, right: Array) -> Array:
+    """The zero of j_l in each interval, by bisection."""
+    degrees = np.full(len(left), degree)
+    is_positive = _spherical_bessel(degrees, left) > 0
+    for _ in range(52):
+        middle = (left + right) / 2
+        is_left = (_spherical_bessel(degrees, middle) > 0) == is_positive
+        left, right = np.where(is_left, middle, left), np.where(is_left, right, middle)
+    return (left + right) / 2

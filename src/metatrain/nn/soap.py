@@ -11,6 +11,7 @@ from torch import Tensor
 
 from metatrain.nn.cutoff import shifted_cosine
 from metatrain.nn.neighborhoods import Neighborhoods, fill_slots
+from metatrain.nn.second_order import joined
 from metatrain.nn.spherical_harmonics import SphericalHarmonics
 from metatrain.nn.spline import CubicHermiteSpline, HermiteTable
 
@@ -25,20 +26,24 @@ class TypeChannels(torch.nn.Module):
         super().__init__()
         self.num_channels = num_types
 
-    def forward(self, functions: Tensor, types: Tensor, pairs: Neighborhoods) -> Tensor:
-        """s_a times the functions of each pair, in the pairs' slots.
+    def slots(self, pairs: Neighborhoods, types: Tensor, num_types: int) -> Tuple[Tensor, int]:
+        """Where the functions of each pair are written, in units of their number.
+
+        :param pairs: where the pairs stand
+        :param types: (E,) index of the neighbor's type
+        :param num_types: how many types there are among the neighbors
+        :return: (E,) places, and how many there are for each pair
+        """
+        # Writing into the channel of the type saves multiplying with the zeros and the one.
+        return pairs.slots * num_types + types, num_types
+
+    def forward(self, functions: Tensor, types: Tensor) -> Tensor:  # noqa: ARG002
+        """What is written: the functions themselves.
 
         :param functions: (E, n)
         :param types: (E,) index of the neighbor's type
-        :param pairs: where the pairs stand
-        :return: (N, width, channels n), the function fastest
         """
-        # Writing into the channel of the type saves multiplying with the zeros and the one.
-        slots = pairs.slots * self.num_channels + types
-        num_slots = pairs.num_rows * pairs.width * self.num_channels
-        spread = fill_slots(functions, slots, num_slots)
-        num_columns = self.num_channels * functions.shape[1]
-        return spread.view(pairs.num_rows, pairs.width, num_columns)
+        return functions
 
 
 class EmbeddedChannels(torch.nn.Module):
@@ -53,11 +58,13 @@ class EmbeddedChannels(torch.nn.Module):
         self.num_channels = num_channels
         self.embedding = torch.nn.Embedding(num_types, num_channels)
 
-    def forward(self, functions: Tensor, types: Tensor, pairs: Neighborhoods) -> Tensor:
+    def slots(self, pairs: Neighborhoods, types: Tensor, num_types: int) -> Tuple[Tensor, int]:  # noqa: ARG002
         """As in :class:`TypeChannels`."""
-        products = self.embedding(types).unsqueeze(2) * functions.unsqueeze(1)
-        spread = fill_slots(products.flatten(1), pairs.slots, pairs.num_rows * pairs.width)
-        return spread.view(pairs.num_rows, pairs.width, spread.shape[1])
+        return pairs.slots, 1
+
+    def forward(self, functions: Tensor, types: Tensor) -> Tensor:
+        """As in :class:`TypeChannels`: s_a times the functions, the function fastest."""
+        return (self.embedding(types).unsqueeze(2) * functions.unsqueeze(1)).flatten(1)
 
 
 class RadialBasis(Protocol):
@@ -102,22 +109,29 @@ class SphericalExpansion(torch.nn.Module):
         self.channels = channels
         self.num_columns = [channels.num_channels * count for count in self.radial_counts]
 
-    def forward(self, vectors: Tensor, types: Tensor, pairs: Neighborhoods) -> List[Tensor]:
+    def forward(
+        self, vectors: Tensor, types: Tensor, pairs: Neighborhoods, num_types: int
+    ) -> List[Tensor]:
         """The coefficients for each l.
 
         :param vectors: (E, 3) from center to neighbor [length]
         :param types: (E,) index of the neighbor's type
         :param pairs: where the pairs stand
+        :param num_types: how many types there are among the neighbors
         :return: for each l (N, 2 l + 1, Q_l), Q_l = channels * radial functions
         """
-        radial, angular = self.pair_functions(vectors)
-        angular = fill_slots(angular, pairs.slots, pairs.num_rows * pairs.width)
+        radial, directions = self._radial_functions(vectors)
+        num_slots = pairs.num_rows * pairs.width
+        angular = fill_slots(self.angular.lean(directions), pairs.slots, num_slots)
         angular = angular.view(pairs.num_rows, pairs.width, angular.shape[1]).transpose(1, 2)
+        slots, num_each = self.channels.slots(pairs, types, num_types)
         functions = radial.split(self.radial_counts, dim=1)
         coefficients: List[Tensor] = []
         for k, harmonics in enumerate(angular.split(self.angular_counts, dim=1)):
-            channels = self.channels(functions[k], types, pairs)  # (N, width, Q_l)
-            coefficients.append(torch.bmm(harmonics, channels))
+            part = self.channels(functions[k], types)
+            spread = fill_slots(part, slots, num_slots * num_each)
+            spread = spread.view(pairs.num_rows, pairs.width, num_each * part.shape[1])
+            coefficients.append(torch.bmm(harmonics, spread))
         return coefficients
 
     def pair_functions(self, vectors: Tensor) -> Tuple[Tensor, Tensor]:
@@ -126,10 +140,14 @@ class SphericalExpansion(torch.nn.Module):
         :param vectors: (E, 3) from center to neighbor [length]
         :return: f(r) R_nl(r), (E, K), and Y_lm, (E, (L + 1)^2)
         """
+        radial, directions = self._radial_functions(vectors)
+        return radial, self.angular(directions)
+
+    def _radial_functions(self, vectors: Tensor) -> Tuple[Tensor, Tensor]:
         distances = (vectors * vectors).sum(dim=1).sqrt()  # (E,)
         weights = shifted_cosine(distances, self.cutoff, self.cutoff_width)
         radial = self.radial(distances) * weights.unsqueeze(1)
-        return radial, self.angular(vectors / distances.unsqueeze(1))
+        return radial, vectors / distances.unsqueeze(1)
 
 
 def power_spectrum(coefficients: List[Tensor]) -> Tensor:
@@ -138,4 +156,4 @@ def power_spectrum(coefficients: List[Tensor]) -> Tensor:
     :param coefficients: for each l (N, 2 l + 1, Q_l)
     :return: (N, F) for all l and ordered pairs (q, q'), q' fastest
     """
-    return torch.cat([torch.bmm(c.transpose(1, 2), c).flatten(1) for c in coefficients], dim=1)
+    return joined([torch.bmm(c.transpose(1, 2), c).flatten(1) for c in coefficients])

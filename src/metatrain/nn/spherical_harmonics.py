@@ -1,13 +1,18 @@
 """Real spherical harmonics from plain torch operations."""
 
 import math
-from typing import List
+from typing import List, Tuple
 
 import numpy as np
 import torch
 from numpy.polynomial import legendre
 from numpy.typing import NDArray
 from torch import Tensor
+
+from metatrain.nn.exact import exact, exact_parts
+from metatrain.nn.second_order import with_jacobian
+
+Array = NDArray[np.float64]
 
 
 class SphericalHarmonics(torch.nn.Module):
@@ -17,22 +22,30 @@ class SphericalHarmonics(torch.nn.Module):
     no Condon-Shortley phase: l = 1 is sqrt(3 / 4 pi) (y, z, x).
 
     On the unit sphere Y_lm is a polynomial in z times the real (m >= 0) or imaginary
-    (m < 0) part of (x + iy)^|m|, so two short recurrences and one matrix product give
+    (m < 0) part of (x + iy)^|m|, so two short recurrences and two matrix products give
     all of them, with as many derivatives as wanted.
 
     :param max_angular: the largest l
     """
 
+    # TorchScript cannot tell the type of an empty list
+    steps: List[float]
+
     def __init__(self, max_angular: int) -> None:
         super().__init__()
         self.max_angular = max_angular
-        self._coefficient_parts: Tensor
-        self._order_columns: Tensor
-        parts = _float32_parts(torch.from_numpy(_polar_coefficients(max_angular)))
-        self.register_buffer("_coefficient_parts", parts, persistent=False)
-        degrees = range(max_angular + 1)
-        columns = [max_angular + m for degree in degrees for m in range(-degree, degree + 1)]
-        self.register_buffer("_order_columns", torch.tensor(columns), persistent=False)
+        # polynomials in z, and parts of powers of x + iy
+        self.num_factors = [max_angular + 1, 2 * max_angular + 1]
+        self.steps, scales = _recurrence(max_angular)
+        self._polar_parts: Tensor
+        self._slope_parts: Tensor
+        self._azimuthal: Tensor
+        polar = exact_parts(_polar_coefficients(max_angular, scales))
+        self.register_buffer("_polar_parts", polar, persistent=False)
+        slopes = exact_parts(_slopes_of_factors(max_angular, scales))
+        self.register_buffer("_slope_parts", slopes, persistent=False)
+        azimuthal = _azimuthal_columns(max_angular).to(torch.get_default_dtype())
+        self.register_buffer("_azimuthal", azimuthal, persistent=False)
 
     def forward(self, directions: Tensor) -> Tensor:
         """The harmonics of each direction.
@@ -40,53 +53,68 @@ class SphericalHarmonics(torch.nn.Module):
         :param directions: (E, 3) unit vectors
         :return: (E, (max_angular + 1)^2)
         """
+        return self._products(self.factors(directions))
+
+    def lean(self, directions: Tensor) -> Tensor:
+        """The same, with second derivatives that cost less; ``torch.func`` does not know them.
+
+        :param directions: (E, 3) unit vectors, without parameters behind them
+        :return: (E, (max_angular + 1)^2)
+        """
+        if torch.jit.is_scripting():  # type: ignore[attr-defined]
+            return self.forward(directions)
+        with torch.no_grad():
+            factors = self.factors(directions)
+            slopes = torch.mm(factors, exact(self._slope_parts))
+            jacobian = slopes.view(directions.shape[0], 3, factors.shape[1])
+        return self._products(with_jacobian(self.factors, directions, factors, jacobian))
+
+    def _products(self, factors: Tensor) -> Tensor:
+        polynomials, powers = factors.split(self.num_factors, dim=1)
+        return torch.mm(polynomials, exact(self._polar_parts)) * torch.mm(powers, self._azimuthal)
+
+    def factors(self, directions: Tensor) -> Tensor:
+        """What the harmonics are products of.
+
+        :param directions: (E, 3) unit vectors
+        :return: (E, 3 L + 2) polynomials in z, 1, the real parts of the powers of x + iy from 1
+            to L, the imaginary parts
+        """
         x, y, z = directions.unbind(1)
-        coefficients = self._coefficient_parts.sum(dim=0)
-        polar = torch.stack(self._legendre(z), dim=1) @ coefficients  # (E, (L + 1)^2)
-        azimuthal = torch.stack(self._azimuthal(x, y), dim=1)  # (E, 2 L + 1)
-        return polar * azimuthal.index_select(1, self._order_columns)
-
-    def _legendre(self, z: Tensor) -> List[Tensor]:
-        """Legendre polynomials P_k(z), k = 0, ..., max_angular, by Bonnet's recurrence."""
         polynomials = [torch.ones_like(z), z]
-        for k in range(1, self.max_angular):
-            previous = polynomials[k - 1] * (-k / (k + 1))
-            polynomials.append(
-                torch.addcmul(previous, z, polynomials[k], value=(2 * k + 1) / (k + 1))
-            )
-        return polynomials[: self.max_angular + 1]
-
-    def _azimuthal(self, x: Tensor, y: Tensor) -> List[Tensor]:
-        """Im (x + iy)^m for m = max_angular, ..., 1, then Re (x + iy)^m for m = 0, 1, ..."""
-        real, imaginary = [torch.ones_like(x)], [torch.zeros_like(x)]
-        for m in range(self.max_angular):
+        for k, step in enumerate(self.steps):
+            polynomials.append(torch.addcmul(polynomials[k], z, polynomials[k + 1], value=step))
+        real, imaginary = [x], [y]
+        for m in range(self.max_angular - 1):
             real.append(torch.addcmul(x * real[m], y, imaginary[m], value=-1.0))
             imaginary.append(torch.addcmul(x * imaginary[m], y, real[m]))
-        imaginary.reverse()
-        return imaginary[: self.max_angular] + real
+        rows = polynomials[: self.max_angular + 1] + polynomials[:1]
+        rows = rows + real[: self.max_angular] + imaginary[: self.max_angular]
+        return torch.stack(rows).t()
 
 
-def _float32_parts(numbers: Tensor) -> Tensor:
-    """Float32 tensors whose sum is ``numbers``, the largest part first.
+def _recurrence(max_angular: int) -> Tuple[List[float], Array]:
+    """Legendre polynomials in terms of polynomials that a recurrence gives in one operation.
 
-    A model that is cast to float32 and back keeps all digits of numbers stored so. With
-    rounded coefficients it would lose its rotation invariance in float64.
+    With P_k = scale_k q_k, Bonnet's (k + 1) P_(k+1) = (2 k + 1) z P_k - k P_(k-1) becomes
+    q_(k+1) = step_k z q_k + q_(k-1), if the scales fall accordingly.
 
-    :param numbers: float64, of any shape
-    :return: (3, ...)
+    :return: the steps for k = 1, ..., max_angular - 1, and the scales (max_angular + 1,)
     """
-    parts = []
-    for _ in range(3):
-        parts.append(numbers.float())
-        numbers = numbers - parts[-1]
-    return torch.stack(parts).to(torch.get_default_dtype())
+    scales = [1.0, 1.0]
+    steps = []
+    for k in range(1, max_angular):
+        scales.append(-k / (k + 1) * scales[k - 1])
+        steps.append((2 * k + 1) / (k + 1) * scales[k] / scales[k + 1])
+    return steps, np.array(scales[: max_angular + 1])
 
 
-def _polar_coefficients(max_angular: int) -> NDArray[np.float64]:
-    """Legendre series of the polynomials in z, one column for each (l, m).
+def _polar_coefficients(max_angular: int, scales: Array) -> Tensor:
+    """Each polynomial in z as a sum of those of the recurrence, one column for each (l, m).
 
     sqrt(2 - [m = 0]) sqrt((2l+1) / (4 pi) (l-m)! / (l+m)!) d^m P_l(z) / dz^m, for m >= 0.
 
+    :param scales: of the recurrence
     :return: (max_angular + 1, (max_angular + 1)^2)
     """
     columns = []
@@ -96,4 +124,37 @@ def _polar_coefficients(max_angular: int) -> NDArray[np.float64]:
             norm = math.sqrt((2 * degree + 1) / (4 * math.pi) * ratio * (2 if order else 1))
             series = legendre.legder([0.0] * degree + [1.0], order)
             columns.append(norm * np.pad(series, (0, max_angular + 1 - len(series))))
-    return np.stack(columns, axis=1)
+    return torch.from_numpy(scales[:, None] * np.stack(columns, axis=1))
+
+
+def _azimuthal_columns(max_angular: int) -> Tensor:
+    """Which part of which power of x + iy each (l, m) takes.
+
+    :return: (2 max_angular + 1, (max_angular + 1)^2), a one in each column
+    """
+    degrees = range(max_angular + 1)
+    rows = [m if m >= 0 else max_angular - m for l in degrees for m in range(-l, l + 1)]  # noqa: E741
+    return torch.nn.functional.one_hot(torch.tensor(rows), 2 * max_angular + 1).t()
+
+
+def _slopes_of_factors(max_angular: int, scales: Array) -> Tensor:
+    """The derivatives of the factors by x, y and z, as sums of the factors.
+
+    That of w^m, w = x + iy, by x is m w^(m-1), that by y is i times that.
+
+    :param scales: of the recurrence
+    :return: (3 max_angular + 2, 3 (3 max_angular + 2)), one column for each derivative
+    """
+    size = max_angular + 1
+    num_factors = 3 * max_angular + 2
+    table = np.zeros((num_factors, 3, num_factors))
+    for k in range(1, size):
+        series = legendre.legder([0.0] * k + [1.0]) / scales[k]
+        table[: len(series), 2, k] = series * scales[: len(series)]
+    for m in range(1, size):
+        real, imaginary = size + m, size + max_angular + m
+        table[real - 1, 0, real] = table[real - 1, 1, imaginary] = m
+        if m > 1:
+            table[imaginary - 1, 0, imaginary] = m
+            table[imaginary - 1, 1, real] = -m
+    return torch.from_numpy(table.reshape(num_factors, -1))

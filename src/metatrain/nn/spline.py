@@ -9,6 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from metatrain.nn.exact import exact, exact_parts
+from metatrain.nn.folding import Foldable
+
 SPLINE_ERROR = 1e-8
 """Mean absolute error that is allowed between a table and the exact functions."""
 
@@ -56,7 +59,7 @@ class HermiteTable:
         return float(np.abs(spline - exact).mean())
 
 
-class CubicHermiteSpline(torch.nn.Module):
+class CubicHermiteSpline(Foldable):
     """K functions of the distance, read from a table by cubic Hermite interpolation.
 
     The table is rounded to float32 whatever the model computes in, so that a model is
@@ -72,9 +75,12 @@ class CubicHermiteSpline(torch.nn.Module):
         self.values: Tensor
         self.derivatives: Tensor
         self.spacing: Tensor
+        self.folded: Tensor
         self.register_buffer("values", _rounded(np.pad(table.values, padding)))
         self.register_buffer("derivatives", _rounded(np.pad(table.derivatives, padding)))
         self.register_buffer("spacing", _rounded(table.spacing))
+        self.register_buffer("folded", torch.empty(0), persistent=False)
+        self.is_folded = False
 
     def forward(self, distances: Tensor) -> Tensor:
         """The functions at each distance.
@@ -83,22 +89,33 @@ class CubicHermiteSpline(torch.nn.Module):
         :return: (E, K)
         """
         last = self.values.shape[0] - 2
-        end = last * self.spacing
-        inside = torch.minimum(distances, end)
-        interval = (inside.detach() / self.spacing).floor()
-        position = ((inside - interval * self.spacing) / self.spacing).unsqueeze(1)  # (E, 1)
-        rows = self._coefficients().index_select(0, interval.long())  # (E, 4 K)
+        place = (distances / self.spacing).clamp(max=last)
+        interval = place.detach().floor()
+        position = (place - interval).unsqueeze(1)  # (E, 1)
+        if self.is_folded:
+            coefficients = exact(self.folded)
+        else:
+            coefficients = self._coefficients(self.values, self.derivatives * self.spacing)
+        rows = coefficients.index_select(0, interval.long())  # (E, 4 K)
         c0, c1, c2, c3 = rows.chunk(4, dim=1)
         cubic = torch.addcmul(c2, position, c3)
         return torch.addcmul(c0, position, torch.addcmul(c1, position, cubic))
 
-    def _coefficients(self) -> Tensor:
+    def fold(self) -> None:
+        """Keep the coefficients of the cubics."""
+        slopes = self.derivatives.double() * self.spacing.double()
+        coefficients = self._coefficients(self.values.double(), slopes)
+        self.folded = exact_parts(coefficients).to(self.values)
+        self.is_folded = True
+
+    def _coefficients(self, values: Tensor, slopes: Tensor) -> Tensor:
         """Coefficients of the cubic in each interval, in powers of its coordinate t in [0, 1].
 
+        :param values: (X + 1, K) at the points
+        :param slopes: (X + 1, K) by t
         :return: (X, 4 K), the constant terms first
         """
-        left, right = self.values[:-1], self.values[1:]
-        slopes = self.derivatives * self.spacing
+        left, right = values[:-1], values[1:]
         left_slope, right_slope = slopes[:-1], slopes[1:]
         rise = right - left
         quadratic = 3.0 * rise - 2.0 * left_slope - right_slope

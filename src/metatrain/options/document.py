@@ -10,6 +10,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from metatrain.errors import MetatrainError
+from metatrain.files import options_text
 from metatrain.hypers.check import escaped
 from metatrain.hypers.mistakes import Origin, Place, dotted
 
@@ -92,7 +93,7 @@ def read_document(path: str | Path, overrides: list[str] | None = None) -> Docum
     :param overrides: ``KEY=VALUE`` each, the key in dotted form, the value in YAML
     """
     file = str(path)
-    text = _read_text(file)
+    text = options_text(file)
     origin = Origin(file)
     try:
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -110,20 +111,6 @@ def read_document(path: str | Path, overrides: list[str] | None = None) -> Docum
     for override in overrides or []:
         _apply_override(content, override, origin)
     return Document(content, Place(origin))
-
-
-def _read_text(file: str) -> str:
-    path = Path(file)
-    if path.is_dir():
-        raise MetatrainError(f"{file}: this is a folder, expected an options file (YAML)")
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise MetatrainError(f"{file}: there is no such options file; check the path") from error
-    except OSError as error:
-        raise MetatrainError(f"{file}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise MetatrainError(f"{file}: this is no text, expected an options file (YAML)") from error
 
 
 def _record_lines(node: yaml.Node, place: Place, ancestors: tuple[int, ...]) -> None:

@@ -262,7 +262,7 @@ class ArchitectureTests:
             {},
             getattr(torch, model.capabilities().dtype),
             length_unit="angstrom",
-            neighbor_lists=model.requested_neighbor_lists(),
+            neighbor_lists=model.requested_neighbor_lists,
             inputs=model.requested_inputs(use_new_names=True),
         )
 
@@ -341,7 +341,7 @@ class ArchitectureTests:
             self.info.targets,
             torch.float64,
             length_unit="angstrom",
-            neighbor_lists=exported.requested_neighbor_lists(),
+            neighbor_lists=exported.requested_neighbor_lists,
             inputs=exported.requested_inputs(use_new_names=True),
         )
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from metatrain.data.batches import Batch
+from metatrain.data.segments import sent
 from metatrain.data.target import Target
 from metatrain.nn.spherical_harmonics import SphericalHarmonics
 
@@ -36,7 +37,7 @@ class Augmentation:
         :param matrices: (S, 3, 3) orthogonal matrices in float64 on the CPU
         """
         graph = batch.graph
-        of_system = matrices.to(graph.vectors)
+        of_system = sent(matrices.to(graph.vectors.dtype), graph.vectors.device)
         of_atom = of_system.index_select(0, graph.system)
         graph = graph._replace(
             vectors=_product(of_atom.index_select(0, graph.centers), graph.vectors),
@@ -63,7 +64,7 @@ class Augmentation:
                 if target.irreps:
                     angular, sigma = block.key
                     turns = wigner[angular] * _parity(matrices, angular, sigma)
-                turns = turns.to(label)
+                turns = sent(turns.to(label.dtype), label.device)
                 if target.is_per_atom:
                     turns = turns.index_select(0, batch.graph.system)
                 blocks.append(_turned_block(label[:, block.columns], turns, block.shape))

@@ -5,6 +5,7 @@ from typing import Any
 
 from metatrain.errors import MetatrainError
 from metatrain.hypers import hyper
+from metatrain.training.precision import CHOICES
 
 _BASELINES = "'least_squares', 'isolated_atoms', a number, or a number per atomic type"
 
@@ -27,10 +28,28 @@ class FinetuneHypers:
 
 
 @dataclass(frozen=True)
+class BatchBudget:
+    """The size of a batch by what it costs rather than by its number of systems."""
+
+    atoms: int | None = hyper(None, "the most atoms of a batch; null: any number", minimum=1)
+    pairs: int | None = hyper(
+        None,
+        "the most pairs of atoms within the cutoff, each counted twice; null: any number",
+        minimum=1,
+    )
+
+    def __post_init__(self) -> None:
+        if self.atoms is None and self.pairs is None:
+            raise MetatrainError("needs a number of atoms or of pairs, such as {atoms: 512}.")
+
+
+@dataclass(frozen=True)
 class GradientHypers:
     """Options that every gradient-trained architecture has."""
 
-    batch_size: int = hyper(8, "systems per training step", minimum=1)
+    batch_size: int | BatchBudget = hyper(
+        8, "systems per training step, or the most atoms or pairs: {atoms: 512}", minimum=1
+    )
     num_epochs: int = hyper(100, "passes over the training set", minimum=1)
     learning_rate: float = hyper(1e-3, "learning rate after warm-up", above=0.0)
     warmup_fraction: float = hyper(
@@ -77,6 +96,17 @@ class GradientHypers:
     )
     num_workers: int | None = hyper(
         None, "threads that prepare batches ahead; null or 0: none", minimum=0
+    )
+    compile: str = hyper(
+        "auto",
+        "whether the training step is compiled before the first one; auto: in long runs on the CPU",
+        choices=("auto", "on", "off"),
+    )
+    precision: str = hyper(
+        "full",
+        "of matrix products in training: tf32 rounds what is multiplied to 10 bits (Nvidia GPUs), "
+        "bf16 what goes into linear layers to bfloat16",
+        choices=CHOICES,
     )
     early_stopping_patience: int | None = hyper(
         None, "epochs without improvement after which the run ends; null: never", minimum=1

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from metatrain.data.batches import Batch, BatchColumns, epoch_batches
+from metatrain.data.batches import Batch, BatchColumns
 from metatrain.errors import Interrupted, MetatrainError
 from metatrain.log import LiveLine, duration, live_line, logger
 from metatrain.metrics import ErrorSums, MetricNames
@@ -19,9 +19,14 @@ from metatrain.model import GraphModel
 from metatrain.seeds import stream_seed
 from metatrain.training import report
 from metatrain.training.augmentation import Augmentation
+from metatrain.training.batching import batching
+from metatrain.training.compiling import step_of
+from metatrain.training.gradients import LossOfBatch, Step
 from metatrain.training.hypers import GradientHypers
 from metatrain.training.interruption import delayed_interruption
 from metatrain.training.loggers import LogSession
+from metatrain.training.loss_watch import LossWatch
+from metatrain.training.precision import products_in
 from metatrain.training.prefetch import prefetched
 from metatrain.training.state import Average, Progress, Weights, copy_of
 from metatrain.training.step import Objective, predict
@@ -64,8 +69,14 @@ class Loop:
         self.objective = objective
         self.data = data
         self.optimizer = optimizer
+        self.loss = LossOfBatch(model, objective)
+        self.step: Step = self.loss.differentiated
         self.parameters = [p for p in model.parameters() if p.requires_grad]
-        self.steps_per_epoch = math.ceil(len(data.training) / hypers.batch_size)
+        self.batching = batching(data.training, hypers.batch_size)
+        self.validation_batches = (
+            batching(data.validation, hypers.batch_size).in_order() if data.validation else []
+        )
+        self.steps_per_epoch = self.batching.num_batches
         num_steps = self.steps_per_epoch * hypers.num_epochs
         self.warmup_steps = int(hypers.warmup_fraction * num_steps)
         self.follows_validation = getattr(scheduler, "follows_validation", False)
@@ -76,6 +87,7 @@ class Loop:
         self.augmentation = Augmentation(objective.targets) if is_turning else None
         self.average = None if hypers.ema_decay is None else Average(model, hypers.ema_decay)
         self.progress = Progress()
+        self.watch = LossWatch(self.parameters[0].device)
         self.best_weights: Weights | None = None
         self.names = MetricNames.of(model.dataset_info)
         # the hub fills in the seed; elsewhere torch's own does
@@ -97,6 +109,7 @@ class Loop:
         for epoch, metrics in enumerate(self.progress.history, start=1):
             log.log(epoch, metrics)
         if self.progress.epoch < self.hypers.num_epochs:
+            self._compile()
             logger.info("errors are RMSE%s", " (MAE)" if self.hypers.log_mae else "")
         if self.best_weights is not None:
             save(checkpoint_dir / "best.ckpt")
@@ -106,6 +119,7 @@ class Loop:
                 for _ in self._training_steps(live, clock):
                     number = signal_received()
                     if number is not None:
+                        self._check(self.watch.rest())
                         self.random_state = torch.get_rng_state()
                         save(last)
                         raise Interrupted(number, last)
@@ -120,6 +134,12 @@ class Loop:
                 if number is not None:
                     save(last)
                     raise Interrupted(number, last)
+
+    def _compile(self) -> None:
+        """Compile the step, if that is asked for."""
+        self.model.train()
+        with products_in(self.hypers.precision):
+            self.step = step_of(self.loss, self.data.training, self.hypers, self.steps_per_epoch)
 
     @property
     def is_stopped_early(self) -> bool:
@@ -137,11 +157,7 @@ class Loop:
             torch.manual_seed(stream_seed(self.seed, "training", progress.epoch))
         else:
             torch.set_rng_state(self.random_state)
-        batches = epoch_batches(
-            len(self.data.training),
-            self.hypers.batch_size,
-            stream_seed(self.seed, "order", progress.epoch),
-        )
+        batches = self.batching.shuffled(stream_seed(self.seed, "order", progress.epoch))
         rest = batches[progress.step :]
         for batch in prefetched(self.data.training.batch, rest, self.hypers.num_workers or 0):
             self._training_step(batch)
@@ -152,18 +168,13 @@ class Loop:
     def _training_step(self, batch: Batch) -> None:
         if self.augmentation is not None:
             batch = self.augmentation(batch)
-        predictions = predict(self.model, batch.graph, self.objective.targets, is_training=True)
-        loss = self.objective.loss(predictions, batch)
-        # Asked for the parameters alone, autograd leaves out what only leads back to the
-        # pair vectors: the second derivatives of radial functions and spherical harmonics.
-        gradients = torch.autograd.grad(loss, self.parameters, materialize_grads=True)
+        with products_in(self.hypers.precision):
+            loss, gradients, predictions = self.step(batch)
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient
         if self.hypers.grad_clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.hypers.grad_clip_norm)
-        value = loss.item()
-        if not math.isfinite(value):
-            raise self._diverged(f"step {self.progress.step + 1}: the loss is {value}")
+        self._check(self.watch.found(self.progress.step + 1, loss))
         with self._warmed_up():
             self.optimizer.step()
         if self._global_step >= self.warmup_steps and not self.follows_validation:
@@ -172,12 +183,19 @@ class Loop:
             self.average.update()
         self.objective.add_errors(self.progress.errors, predictions, batch)
         num_systems = batch.graph.cells.shape[0]
-        self.progress.loss += value * num_systems
+        self.progress.loss = self.progress.loss + loss.double() * num_systems
         self.progress.num_systems += num_systems
         self.progress.step += 1
 
-    def _diverged(self, what: str) -> MetatrainError:
-        if self._global_step == 0:
+    def _check(self, not_finite: tuple[int, float] | None) -> None:
+        """Stop the run at a step whose loss is not finite."""
+        if not_finite is not None:
+            step, value = not_finite
+            is_first = step == 1 and self.progress.epoch == 0
+            raise self._diverged(f"step {step}: the loss is {value}", is_first=is_first)
+
+    def _diverged(self, what: str, *, is_first: bool = False) -> MetatrainError:
+        if is_first:
             return MetatrainError(
                 f"epoch 1, {what} before any weight was changed: the model itself gives what is "
                 "not finite for some training system, or a label is very large."
@@ -209,6 +227,7 @@ class Loop:
     def _finish_epoch(self, log: LogSession, clock: "_Clock") -> bool:
         """Validate and log; tell whether the epoch is the best so far."""
         progress = self.progress
+        self._check(self.watch.rest())
         # a loss shows what the steps before it did: the last step of an epoch has none after
         # it, and its weights would replace the last good ones
         if not all(bool(parameter.isfinite().all()) for parameter in self.parameters):
@@ -217,7 +236,7 @@ class Loop:
         progress.step = 0
         self.random_state = torch.get_rng_state()
         metrics = {"learning rate": self.learning_rate}
-        metrics["training loss"] = progress.loss / progress.num_systems
+        metrics["training loss"] = float(progress.loss) / progress.num_systems
         metrics |= self.names.metrics("training", progress.errors)
         is_best = False
         if self.data.validation is not None:
@@ -257,7 +276,7 @@ class Loop:
         errors, total = ErrorSums(), 0.0
         with self._weights_in_model(self.usable_weights()):
             self.model.eval()
-            for batch in map(data.batch, epoch_batches(len(data), self.hypers.batch_size, None)):
+            for batch in map(data.batch, self.validation_batches):
                 predictions = predict(
                     self.model, batch.graph, self.objective.targets, is_training=False
                 )

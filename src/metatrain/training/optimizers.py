@@ -1,5 +1,6 @@
 """Optimizers: frozen dataclasses that build a torch optimizer."""
 
+import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -8,6 +9,18 @@ import torch
 
 from metatrain.errors import MetatrainError
 from metatrain.hypers import hyper
+
+
+def _without_compiler(kind: type[torch.optim.Adam]) -> type[torch.optim.Adam]:
+    """The same optimizer, which does not import ``torch._dynamo``.
+
+    torch wraps these methods to tell its compiler to leave them alone. To say so, the wrappers
+    import it, which takes a second before the first step.
+    """
+    told = ("add_param_group", "state_dict", "load_state_dict", "zero_grad")
+    methods = {name: inspect.unwrap(getattr(kind, name)) for name in told}
+    step = torch.no_grad()(inspect.unwrap(kind.step))
+    return type(kind.__name__, (kind,), methods | {"step": step})
 
 
 @dataclass(frozen=True)
@@ -19,7 +32,7 @@ class Adam:
     :param epsilon: added to the root of the mean square
     """
 
-    optimizer: ClassVar[type[torch.optim.Adam]] = torch.optim.Adam
+    optimizer: ClassVar[type[torch.optim.Adam]] = _without_compiler(torch.optim.Adam)
 
     beta1: float = hyper(0.9, "decay of the mean gradient", minimum=0.0)
     beta2: float = hyper(0.999, "decay of the mean square gradient", minimum=0.0)
@@ -48,4 +61,4 @@ class Adam:
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov and Hutter, 2017)."""
 
-    optimizer: ClassVar[type[torch.optim.Adam]] = torch.optim.AdamW
+    optimizer: ClassVar[type[torch.optim.Adam]] = _without_compiler(torch.optim.AdamW)

@@ -25,7 +25,7 @@ class Progress:
     :param epoch: finished epochs
     :param step: finished steps of the epoch that is running
     :param errors: of these steps
-    :param loss: sum over these steps of loss times number of systems
+    :param loss: sum over these steps of loss times number of systems, where the losses are
     :param num_systems: seen in these steps
     :param history: metrics of the finished epochs
     :param best_metric: the smallest so far
@@ -35,7 +35,7 @@ class Progress:
     epoch: int = 0
     step: int = 0
     errors: ErrorSums = field(default_factory=ErrorSums)
-    loss: float = 0.0
+    loss: float | Tensor = 0.0
     num_systems: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
     best_metric: float = math.inf
@@ -48,7 +48,7 @@ class Progress:
 
     def as_container(self) -> dict[str, Any]:
         """The same as plain containers and tensors."""
-        return vars(self) | {"errors": self.errors.as_container()}
+        return vars(self) | {"errors": self.errors.as_container(), "loss": float(self.loss)}
 
     @classmethod
     def from_container(cls, container: dict[str, Any], device: torch.device) -> "Progress":

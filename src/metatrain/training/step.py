@@ -68,7 +68,7 @@ def _predict_target(
     if target.is_per_atom:
         return Prediction(per_atom)
     num_atoms = atoms_per_system(graph).to(per_atom.dtype)
-    sums = per_atom.new_zeros(len(num_atoms), per_atom.shape[1])
+    sums = per_atom.new_zeros(graph.cells.shape[0], per_atom.shape[1])
     means = sums.index_add(0, graph.system, per_atom) / num_atoms.unsqueeze(1)
     if not target.gradients:
         return Prediction(means)

@@ -15,11 +15,13 @@ from metatrain.hypers import plain, with_options
 from metatrain.log import logger
 from metatrain.losses import expand
 from metatrain.model import GraphModel
+from metatrain.training.batching import tell_of_sizes
 from metatrain.training.hypers import GradientHypers
 from metatrain.training.learnable import Learnable
 from metatrain.training.loggers import LogSession
 from metatrain.training.loop import Data, Loop
 from metatrain.training.memory import keep_freed_memory
+from metatrain.training.precision import check_precision
 from metatrain.training.scripting import check_scriptable, check_values
 from metatrain.training.standardizing import standardization_for
 from metatrain.training.step import Objective
@@ -88,15 +90,10 @@ class GradientTrainer:
         if not val_datasets:
             self._check_that_nothing_needs_validation()
         check_scriptable(model)
+        check_precision(self.hypers.precision, devices[0], train_datasets[0].dtype)
         training = Learnable.of(train_datasets, model)
         if len(training.pairs.centers) == 0:
             logger.warning("no training system has two atoms within the cutoff, %s", model.cutoff)
-        if self.hypers.batch_size > len(training.columns):
-            logger.info(
-                "batch_size %d is more than the %d training systems: one batch holds them all",
-                self.hypers.batch_size,
-                len(training.columns),
-            )
         model.to(device=devices[0], dtype=train_datasets[0].dtype)
         keep_freed_memory()
         if self._saved is None:
@@ -107,6 +104,7 @@ class GradientTrainer:
             Learnable.of(val_datasets, model).batches(model, devices[0]) if val_datasets else None,
         )
         check_values(model, data.training.batch(torch.arange(1)).graph)
+        tell_of_sizes(data.training, self.hypers.batch_size)
         self._loop = self._new_loop(model, devices[0], data)
         if self._saved is not None:
             self._check_that_it_can_go_on(self._saved)
@@ -144,7 +142,7 @@ class GradientTrainer:
                     f"architecture.training.{option}: is {now!r}, but the checkpoint holds the "
                     f"state of {before!r}; restart with that, or start a new run."
                 )
-        before, now = saved["hypers"]["batch_size"], self.hypers.batch_size
+        before, now = saved["hypers"]["batch_size"], plain(self.hypers.batch_size)
         if saved["progress"]["step"] and before != now:
             raise MetatrainError(
                 f"architecture.training.batch_size: is {now}, but the checkpoint stands in the "

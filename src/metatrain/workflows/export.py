@@ -11,7 +11,8 @@ from omegaconf import OmegaConf
 from metatrain import __version__
 from metatrain.checkpoint import RunRecord
 from metatrain.errors import MetatrainError
-from metatrain.export.proof import prove
+from metatrain.export.process import FreshProcess
+from metatrain.export.proof import prove_in
 from metatrain.files import replacing
 from metatrain.log import logger, logging_to_console
 from metatrain.plugins import Architecture
@@ -58,7 +59,8 @@ def _export(
     check_extensions_folder(extensions)
     extra = {} if metadata is None else read_metadata(metadata)
     described = describe(saved.architecture, saved.run, extra)
-    write(saved.model(), output, extensions, described, dtype)
+    with FreshProcess() as process:
+        write(saved.model(), output, extensions, described, process=process, dtype=dtype)
 
 
 def write(
@@ -66,17 +68,19 @@ def write(
     output: Path,
     extensions: Path | None,
     metadata: ModelMetadata,
+    *,
+    process: FreshProcess,
     dtype: str | None = None,
 ) -> None:
     """Export to a file that is only there once it has proven itself in a fresh process.
 
     :param model: of any architecture
+    :param process: started as early as may be, as it imports while the model is compiled here
     """
-    exported = with_metadata(model, metadata, dtype)
-
     with replacing(output) as temporary:
+        exported = with_metadata(model, metadata, dtype)
         exported.save(temporary, collect_extensions=extensions and str(extensions))
-        agreement = prove(temporary, exported, extensions)
+        agreement = prove_in(process, temporary, exported, extensions)
     logger.info(
         "exported to %s; loaded in a fresh process: values agree to %.0e, forces and stress "
         "to %.0e, finite differences to %.0e",

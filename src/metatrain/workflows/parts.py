@@ -58,18 +58,19 @@ def read_parts(options: Options, seed: int, run: RunRecord | None) -> Parts:
     )
     whole, targets = _read_training_files(options, units)
     splits = _splits(options, len(whole), seed, run)
-    columns = {part: whole.select(rows) for part, rows in splits.items()}
+    _tell_of_absent_gradients(whole, targets)
+    num_systems = len(whole)
+    columns = whole.take_apart(splits)
     for part, asked in _held_out(options).items():
         if not isinstance(asked, Fraction | Rows):
             columns[part] = Columns.concatenate([read_columns(s, units) for s in asked])
     _warn_of_shared_systems(columns)
-    _tell_of_absent_gradients(whole, targets)
     info = DatasetInfo(units.length_unit, _atomic_types(options, columns), targets)
     stored = {part: rows.tolist() for part, rows in splits.items()}
     fingerprints = {part: of.fingerprint() for part, of in columns.items()}
     if run is not None:
         _check_same_systems(run, fingerprints)
-    return Parts(columns, info, stored, len(whole), fingerprints)
+    return Parts(columns, info, stored, num_systems, fingerprints)
 
 
 def _held_out(options: Options) -> dict[str, Fraction | Rows | tuple[DataSource, ...]]:
@@ -82,8 +83,10 @@ def _read_training_files(options: Options, units: Units) -> tuple[Columns, dict[
     if any(isinstance(asked, Rows) for asked in _held_out(options).values()):
         # rows count through the whole file, whichever of them training itself takes
         sources = tuple(replace(source, indices=None) for source in sources)
-    given = [read_columns(source, units) for source in sources]
-    return Columns.concatenate(given), targets_of(sources, given)
+    # what the sources say of the targets has to agree before columns can be put together
+    targets_of(sources, ())
+    whole = Columns.concatenate(read_columns(source, units) for source in sources)
+    return whole, targets_of(sources, [whole])
 
 
 def _check_same_systems(run: RunRecord, fingerprints: dict[str, str]) -> None:
@@ -174,9 +177,9 @@ def _tell_of_absent_gradients(columns: Columns, targets: dict[str, Target]) -> N
 
 def _warn_of_shared_systems(columns: dict[str, Columns]) -> None:
     """Tell of systems that are both learned from and tested with."""
-    learned = columns["training"].origin.pairs()
+    learned = columns["training"].origin
     for part in ("validation", "test"):
-        num_shared = len(learned & columns[part].origin.pairs())
+        num_shared = learned.count_shared(columns[part].origin)
         if num_shared:
             logger.warning(
                 "%s_set: %d of its %d systems are in the training set too, the same rows of the "

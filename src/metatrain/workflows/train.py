@@ -18,11 +18,11 @@ from metatrain.data.known_inputs import check_inputs, overlooked
 from metatrain.data.periodicity import check_periodicity
 from metatrain.data.target import DatasetInfo
 from metatrain.errors import Interrupted, Terminated
+from metatrain.export.process import FreshProcess
 from metatrain.files import replacing
 from metatrain.log import logger, logging_to_console, logging_to_file
 from metatrain.options import Options, parse
 from metatrain.seeds import stream_seed
-from metatrain.workflows import export
 from metatrain.workflows.files import (
     check_extensions_folder,
     check_model_name,
@@ -31,7 +31,6 @@ from metatrain.workflows.files import (
 )
 from metatrain.workflows.machine import bits_of, negotiate_device, negotiate_dtype
 from metatrain.workflows.parts import Parts, log_census, read_parts
-from metatrain.workflows.report import report
 from metatrain.workflows.restart import FineTuning, Restart, beginning
 
 
@@ -100,9 +99,16 @@ def _train(options: Options, output: Path, extensions: Path | None, restart: str
         )
         with checkpoint.recording(run, folder), _going_on_from(folder):
             model = _fit(options, parts, _Resources(device, dtype, seed, folder), start)
-            export.write(model, folder / "model.pt", extensions, export.describe(plugin, run, {}))
+            with FreshProcess() as process:
+                # It takes half a second to import metatomic; meanwhile the process does the same.
+                from metatrain.workflows import export  # noqa: PLC0415
+
+                described = export.describe(plugin, run, {})
+                export.write(model, folder / "model.pt", extensions, described, process=process)
             _copy(folder, output)
             if options.final_eval:
+                from metatrain.workflows.report import report  # noqa: PLC0415
+
                 report(parts, device, folder)
         logger.info("exported model: %s", output)
 
@@ -185,7 +191,6 @@ def _fit(
         trainer = plugin.trainer_class(options.architecture.training)
     else:
         model, trainer = start.parts(parts.info, options.architecture.training)
-    requests: list[Any] = getattr(model, "requested_neighbor_lists", list)()
     inputs: dict[str, Any] = getattr(model, "requested_inputs", dict)()
     _check_systems(parts, model)
     for overseen in overlooked(parts.columns["training"], inputs):
@@ -197,7 +202,7 @@ def _fit(
                 parts.info.targets,
                 resources.dtype,
                 length_unit=parts.info.length_unit,
-                neighbor_lists=requests,
+                neighbor_lists=getattr(model, "requested_neighbor_lists", list),
                 inputs=inputs,
             )
         ]

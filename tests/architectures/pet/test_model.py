@@ -12,6 +12,7 @@ from architectures.pet import Pet, PetHypers
 from architectures.pet.adaptive_cutoff import GridCutoff
 from metatrain.data.target import DatasetInfo, Target
 from metatrain.errors import MetatrainError
+from metatrain.nn import fold
 from published_models import graph_of
 
 SMALL = PetHypers(
@@ -149,3 +150,19 @@ def test_impossible_options_are_refused_in_one_line(make, message):
     with pytest.raises(MetatrainError, match=message) as caught:
         make()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("num_tokens", [1, 20])
+@pytest.mark.parametrize("hypers", VARIANTS.values(), ids=VARIANTS)
+def test_parts_of_the_atoms_make_up_the_whole(structures, hypers, num_tokens):
+    graph = graph_of([structures["water"], structures["diamond_primitive"]], 4.5)
+    model = new_model(dataclasses.replace(hypers, system_conditioning=True))
+    expected = energies_and_gradients(model, graph)
+    model.num_tokens = num_tokens
+    for found, value in zip(energies_and_gradients(model, graph), expected, strict=True):
+        assert_close(found, value)
+    fold(model)
+    scripted = torch.jit.script(model)
+    for _ in range(3):  # TorchScript optimizes code in its second and third run
+        for found, value in zip(energies_and_gradients(scripted, graph), expected, strict=True):
+            assert_close(found, value)

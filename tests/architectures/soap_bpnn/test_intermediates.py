@@ -24,7 +24,7 @@ def water(loaded, structures, build_graph):
 def expansion_of(model, graph):
     types = model.type_index(graph.types)
     pairs = neighborhoods(graph.centers, torch.arange(len(types)))
-    return model.expansion(graph.vectors, types[graph.neighbors], pairs)
+    return model.expansion(graph.vectors, types[graph.neighbors], pairs, model.num_types)
 
 
 def to_published_order(model, rows):

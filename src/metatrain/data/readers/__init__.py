@@ -12,10 +12,13 @@ from metatrain.data.suffixes import plugin_for
 class Reader(ABC):
     """Reads the files whose names end in one of ``suffixes``.
 
-    A reader is a frozen dataclass; its fields are its options.
+    A reader is a frozen dataclass; its fields are its options. What it reads from large files
+    is kept for the next start if it has a ``version``, a text that changes whenever it would
+    read something else from the same file.
     """
 
     suffixes: ClassVar[tuple[str, ...]]
+    version: ClassVar[str] = ""
 
     @abstractmethod
     def __call__(self, path: Path) -> Iterator[Frames]:

@@ -1,4 +1,4 @@
-"""The reader for extended XYZ and for everything else that ASE reads."""
+"""The reader for everything that ASE reads."""
 
 import itertools
 import re
@@ -7,18 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any, ClassVar, TextIO
+from typing import Any, ClassVar
 
-import ase.db
-import ase.io
-import ase.io.extxyz
+import ase
 import numpy as np
-from ase.constraints import FixAtoms, FixCartesian
 from ase.outputs import all_outputs
 from numpy.typing import NDArray
 
 from metatrain.data.frames import Column, Frames
 from metatrain.data.readers import Reader
+from metatrain.data.readers.frame_texts import FrameText, frame_texts
 from metatrain.errors import MetatrainError
 
 SYSTEMS_PER_CHUNK = 1000
@@ -29,8 +27,6 @@ class AseReader(Reader):
     """Reads with ASE; a file whose suffix is not listed is left to ASE's own guess."""
 
     suffixes: ClassVar[tuple[str, ...]] = (
-        ".xyz",
-        ".extxyz",
         ".traj",
         ".db",
         ".json",
@@ -47,7 +43,7 @@ class AseReader(Reader):
     def __call__(self, path: Path) -> Iterator[Frames]:
         """The systems of the file, a thousand at a time."""
         path = Path(path)
-        _check_readable(path)
+        check_readable(path)
         systems = _systems(path)
         for first in itertools.count(step=SYSTEMS_PER_CHUNK):
             chunk = _read_chunk(systems, path, first)
@@ -59,7 +55,8 @@ class AseReader(Reader):
                 return
 
 
-def _check_readable(path: Path) -> None:
+def check_readable(path: Path) -> None:
+    """Refuse a file that is missing, empty or closed to us."""
     if not path.exists():
         raise MetatrainError(f"{path}: there is no such file; check the path.")
     if path.is_dir():
@@ -81,11 +78,20 @@ def _read_chunk(systems: Iterator[ase.Atoms], path: Path, first: int) -> list[Fr
             warnings.simplefilter("ignore")
             chunk.extend(map(_frames_of, itertools.islice(systems, SYSTEMS_PER_CHUNK)))
     except Exception as error:  # ASE's formats raise whatever they like
-        raise MetatrainError(
-            f"{path}, system {first + len(chunk)}: cannot be read: {_reason(error)}; "
-            "correct the file, or rename it if it has another format than its name says."
-        ) from error
+        raise unreadable(path, first + len(chunk), error) from error
     return chunk
+
+
+def unreadable(path: Path, system: int, error: Exception) -> MetatrainError:
+    """The message about a system that cannot be read.
+
+    :param system: its place in the file, counted from 0
+    :param error: what came up instead
+    """
+    return MetatrainError(
+        f"{path}, system {system}: cannot be read: {_reason(error)}; "
+        "correct the file, or rename it if it has another format than its name says."
+    )
 
 
 def _reason(error: Exception) -> str:
@@ -106,46 +112,38 @@ def _reason(error: Exception) -> str:
 
 def _systems(path: Path) -> Iterator[ase.Atoms]:
     if path.suffix in (".xyz", ".extxyz"):
-        return _read_extxyz(path)
+        return map(_atoms_of, frame_texts(path))
     if path.suffix in (".db", ".json"):
         return _read_database(path)
-    systems: Iterator[ase.Atoms] = ase.io.iread(path, ":", do_not_split_by_at_sign=True)
+    from ase.io import iread  # noqa: PLC0415 (with scipy, a third of a second)
+
+    systems: Iterator[ase.Atoms] = iread(path, ":", do_not_split_by_at_sign=True)
     return systems
 
 
-def _read_extxyz(path: Path) -> Iterator[ase.Atoms]:
-    """The systems of an extended XYZ file, handed to ASE one by one.
+def _atoms_of(text: FrameText) -> ase.Atoms:
+    """A system of an extended XYZ file.
 
-    ASE would index the whole file first, and would stop at the first empty line without
-    a word about the systems behind it.
+    ASE gets them one by one: it would index the whole file first, and would stop at the first
+    empty line without a word about the systems behind it.
     """
-    with path.open(encoding="utf-8") as file:
-        header = file.readline()
-        while header:
-            if header.isspace():
-                header = file.readline()
-                continue
-            lines = [header, file.readline(), *_atom_lines(file, header)]
-            header = file.readline()
-            while header.lstrip().startswith("VEC"):  # cell vectors, written as atoms
-                lines.append(header)
-                header = file.readline()
-            yield next(ase.io.extxyz.read_xyz(StringIO("".join(lines)), 0))
+    from ase.io.extxyz import read_xyz  # noqa: PLC0415 (with scipy, a third of a second)
+
+    return next(read_xyz(StringIO(str(text)), 0))
 
 
-def _atom_lines(file: TextIO, header: str) -> list[str]:
-    if not header.strip().isdecimal():
-        raise ValueError(f"found {header.strip()[:40]!r}, expected the number of atoms")
-    num_atoms = int(header)
-    lines = list(itertools.islice(file, num_atoms))
-    if len(lines) < num_atoms:
-        raise ValueError(f"the file ends after {len(lines)} of its {num_atoms} atoms")
-    return lines
+def read_extxyz(text: FrameText) -> Frames:
+    """A system of an extended XYZ file, as ASE reads it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _frames_of(_atoms_of(text))
 
 
 def _read_database(path: Path) -> Iterator[ase.Atoms]:
     """The rows of an ASE database, with their key-value pairs and data as ``info``."""
-    with ase.db.connect(path, serial=True) as database:
+    from ase.db import connect  # noqa: PLC0415 (with scipy, a third of a second)
+
+    with connect(path, serial=True) as database:
         for row in database.select():
             atoms = row.toatoms()
             atoms.info |= row.key_value_pairs | row.data
@@ -158,7 +156,7 @@ def _frames_of(atoms: ase.Atoms) -> Frames:
     if atoms.constraints:
         arrays["move_mask"] = _move_mask(atoms)
     results = {} if atoms.calc is None else atoms.calc.results
-    atom_results = {key: value for key, value in results.items() if _is_per_atom(key)}
+    atom_results = {key: value for key, value in results.items() if is_per_atom(key)}
     return Frames(
         offsets=np.array([0, len(types)]),
         types=types,
@@ -178,8 +176,9 @@ def _system_columns(values: dict[str, Any]) -> dict[str, Column]:
     return {key: Column.of_system(value) for key, value in values.items()}
 
 
-def _is_per_atom(key: str) -> bool:
-    output = all_outputs.get(key)
+def is_per_atom(result: str) -> bool:
+    """Whether something in ASE's calculator slot has a row per atom."""
+    output = all_outputs.get(result)
     return output is not None and output.shapespec[:1] == ("natoms",)
 
 
@@ -188,6 +187,8 @@ def _move_mask(atoms: ase.Atoms) -> NDArray[np.bool_]:
 
     Extended XYZ stores constraints as this column, and ASE turns it into constraints.
     """
+    from ase.constraints import FixAtoms, FixCartesian  # noqa: PLC0415 (as above)
+
     mask = np.ones((len(atoms), 3), dtype=bool)
     for constraint in atoms.constraints:
         if isinstance(constraint, FixAtoms):

@@ -13,7 +13,6 @@ from typing import Any, ClassVar, TextIO
 
 import numpy as np
 from ase.data import chemical_symbols
-from ase.io.extxyz import key_val_str_to_dict
 from ase.stress import voigt_6_to_full_3x3_stress
 from numpy.typing import NDArray
 
@@ -140,6 +139,8 @@ def _reads_back(text: str) -> bool:
     """Whether a string is read as the same string, and not as a number or a truth value."""
     if not text or any(character in text for character in "\n\r"):
         return False
+    from ase.io.extxyz import key_val_str_to_dict  # noqa: PLC0415 (takes a third of a second)
+
     read: dict[str, Any] = key_val_str_to_dict(f"key={_quoted(text)}")
     found = read.get("key")
     return isinstance(found, str) and found == text

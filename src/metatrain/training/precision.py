@@ -1,0 +1,71 @@
+"""Less than full precision where it is cheap to lose: in matrix products."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_map_only
+
+from metatrain.errors import MetatrainError
+
+CHOICES = ("full", "tf32", "bf16")
+
+
+def check_precision(asked: str, device: torch.device, dtype: torch.dtype) -> None:
+    """Refuse a precision that would change nothing.
+
+    :param asked: one of ``CHOICES``
+    """
+    if asked != "full" and dtype != torch.float32:
+        raise MetatrainError(
+            f"architecture.training.precision: {asked!r} is for float32; with base_precision 64 "
+            "use 'full'."
+        )
+    if asked == "tf32" and device.type != "cuda":
+        raise MetatrainError(
+            f"architecture.training.precision: 'tf32' is for Nvidia GPUs, the device is {device}; "
+            "use 'full'."
+        )
+
+
+@contextmanager
+def products_in(asked: str) -> Iterator[None]:
+    """Within this context matrix products are computed in the precision asked for.
+
+    ``"tf32"``: all those of float32, with factors that are rounded to 10 bits.
+    ``"bf16"``: those of linear layers, from factors that are rounded to bfloat16; what comes
+    out is float32 again, so that nothing else notices. Weights are never rounded themselves.
+
+    :param asked: one of ``CHOICES``
+    """
+    if asked == "full":
+        yield
+    elif asked == "bf16":
+        with _LinearInBfloat16():
+            yield
+    else:
+        before = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("high")
+        try:
+            yield
+        finally:
+            torch.set_float32_matmul_precision(before)
+
+
+class _LinearInBfloat16(TorchFunctionMode):
+    """Rounds what goes into linear layers to bfloat16."""
+
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Any,
+        args: Any = (),
+        kwargs: Any = None,
+    ) -> Any:
+        if func is not torch.nn.functional.linear:
+            return func(*args, **(kwargs or {}))
+        rounded = tree_map_only(Tensor, Tensor.bfloat16, (args, kwargs or {}))
+        return func(*rounded[0], **rounded[1]).to(args[0].dtype)
