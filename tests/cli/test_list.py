@@ -23,8 +23,10 @@ def test_every_kind_is_listed_with_where_it_comes_from(listed):
     lines = listed().splitlines()
     for kind in plugins.KINDS:
         assert any(line.startswith(f"{kind} ") for line in lines), kind
+        of_kind = listed(kind).splitlines()
         for name in plugins.installed(kind):
-            (line,) = (line for line in lines if line.startswith(f"  {name} "))
+            (line,) = (line for line in of_kind if line.startswith(f"  {name} "))
+            assert line in lines
             assert f"metatrain {metatrain.__version__}" in line
 
 

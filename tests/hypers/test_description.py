@@ -46,7 +46,7 @@ def test_an_optional_section_has_a_row_and_those_of_its_options():
 
 
 def test_a_section_that_may_stand_for_a_number_has_rows_below_that_of_the_number():
-    assert OPTIONS["size"].type == "whole number or a mapping of the options radius, width"
+    assert OPTIONS["size"].type == "whole number or a mapping"
     assert (OPTIONS["size"].default, OPTIONS["size.width"].default) == ("3", "0.5")
 
 

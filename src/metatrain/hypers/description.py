@@ -1,6 +1,7 @@
 """Options of a dataclass as rows of a table: for `mtt list` and the documentation."""
 
 import dataclasses
+import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -83,7 +84,12 @@ def _type(hint: Any, bounds: Mapping[str, Any]) -> str:
     if hint is Any:
         return "any"
     inner, is_optional = without_none(hint)
-    words = "a mapping" if dataclasses.is_dataclass(inner) else mistakes.expected(inner)
+    is_union = typing.get_origin(inner) in (typing.Union, types.UnionType)
+    # the options of a mapping have lines of their own
+    words = " or ".join(
+        "a mapping" if dataclasses.is_dataclass(one) else mistakes.expected(one)
+        for one in (typing.get_args(inner) if is_union else (inner,))
+    )
     return words.removeprefix("a ") + (" or null" if is_optional and inner is not hint else "")
 
 
