@@ -9,6 +9,7 @@ import torch
 from metatrain.data import cache
 from metatrain.data.cache import FOLDER
 from metatrain.data.columns_file import open_columns, write_columns
+from metatrain.data.readers import extxyz
 from metatrain.data.readers.extxyz import ExtxyzReader
 from metatrain.data.reading import Units, read_columns
 from metatrain.errors import MetatrainError
@@ -28,6 +29,8 @@ def reads(monkeypatch):
     paths = []
 
     class Reader(ExtxyzReader):
+        version = ExtxyzReader.version
+
         def __call__(self, path):
             paths.append(path)
             return super().__call__(path)
@@ -148,10 +151,26 @@ def test_small_files_are_not_kept(source, monkeypatch):
     assert not folder_of(source).exists()
 
 
-def test_what_a_reader_without_version_reads_is_not_kept(source, reads, monkeypatch):
-    monkeypatch.setattr(ExtxyzReader, "version", "")
+@pytest.mark.parametrize("version", ["", None])
+def test_what_a_reader_without_a_version_of_its_own_reads_is_not_kept(
+    source, reads, monkeypatch, version
+):
+    reader = extxyz.ExtxyzReader
+    if version is None:
+        monkeypatch.delattr(reader, "version")  # there is still that of the class it derives from
+    else:
+        monkeypatch.setattr(reader, "version", version)
     read_columns(source)
+    read_columns(source)
+    assert len(reads) == 2
     assert not folder_of(source).exists()
+
+
+def test_another_version_of_the_reader_reads_anew(source, reads, monkeypatch):
+    read_columns(source)
+    monkeypatch.setattr(extxyz.ExtxyzReader, "version", "another")
+    read_columns(source)
+    assert len(reads) == 2
 
 
 def test_a_file_that_changes_while_it_is_read_is_not_kept(source, monkeypatch):

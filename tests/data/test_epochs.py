@@ -62,3 +62,9 @@ def test_a_system_that_is_larger_than_a_batch_is_one_of_its_own():
 def test_a_full_batch_is_not_too_full_from_rounding():
     assert BalancedBatches.of(np.full(30, 0.1)).num_batches == 3
     assert len(BalancedBatches.of(np.full(30, 0.1)).in_order()) == 3
+
+
+def test_other_systems_meet_in_each_epoch_though_they_are_packed_by_size():
+    batches = BalancedBatches.of(np.linspace(0.05, 0.3, 60))
+    first, second = ({frozenset(b.tolist()) for b in batches.shuffled(seed)} for seed in (0, 1))
+    assert len(first & second) < len(first) / 2

@@ -94,5 +94,5 @@ def test_a_file_that_does_not_load_is_refused(tmp_path):
 
 def test_a_process_that_is_not_asked_ends_with_its_context():
     with FreshProcess() as process:
-        assert process.is_running
-    assert not process.is_running
+        assert process._process.poll() is None
+    assert process._process.poll() is not None

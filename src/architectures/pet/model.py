@@ -115,6 +115,8 @@ class Pet(GraphModel):
         # by the pairs that were given, whose number symbolic tracing knows
         num_parts = (types.shape[0] + given.centers.shape[0]) // self.num_tokens + 1
         num_parts = max(1, min(num_parts, types.shape[0]))
+        if graph.types.is_cuda:
+            num_parts = 1  # a GPU is the faster the more it gets at once
         parts = parts_of(graph.centers, types.shape[0], self.num_heads, num_parts)
         sizes = parts.pairs.sizes
         geometry = part_by_part(torch.cat([graph.vectors, lengths], dim=1), parts.pairs)

@@ -183,7 +183,7 @@ class SoapBpnn(GraphModel):
         """
         is_present = torch.tensor(sizes, device=vectors.device) > 0  # (T,)
         num_present = int(is_present.sum())
-        if 2 * num_present > self.num_types:
+        if not self.networks.is_folded or 2 * num_present > self.num_types:
             # as much is won as the choice of columns costs
             coefficients = self.expansion(vectors, neighbor_types, pairs, self.num_types)
             return self.networks(power_spectrum(coefficients), sizes)

@@ -4,6 +4,7 @@ J. Behler, M. Parrinello, "Generalized neural-network representation of high-dim
 potential-energy surfaces", Phys. Rev. Lett. 98, 146401 (2007).
 """
 
+from collections.abc import Iterable
 from typing import List, cast
 
 import torch
@@ -63,8 +64,16 @@ class NormalisedNetwork(nn.Sequential, Foldable):
         self.is_folded = True
 
 
-class AtomicNetworks(Grouped):
+class AtomicNetworks(Grouped, Foldable):
     """The network of each group of atoms."""
+
+    def __init__(self, members: Iterable[nn.Module]) -> None:
+        super().__init__(members)
+        self.is_folded = False
+
+    def fold(self) -> None:
+        """Note that the networks are."""
+        self.is_folded = True
 
     def of_part(self, rows: Tensor, columns: Tensor, sizes: List[int]) -> Tensor:
         """As :meth:`forward`, from that part of the descriptors which is not zero.
@@ -76,7 +85,7 @@ class AtomicNetworks(Grouped):
         parts = rows.split(sizes)
         results: List[Tensor] = []
         for k, member in enumerate(self.members):
-            if sizes[k] > 0:
+            if sizes[k] > 0 or k == 0:
                 results.append(member.of_part(parts[k], columns))  # type: ignore[operator]
         return torch.cat(results)
 

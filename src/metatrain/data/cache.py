@@ -45,7 +45,7 @@ def kept(source: DataSource, wish: Any, read: Callable[[], Columns]) -> Columns:
         return read()
     files = files_of(source)
     stamps = _stamps(files)
-    if not stamps or not all(getattr(file.reader, "version", "") for file in files.values()):
+    if not stamps or not all(map(_version, files.values())):
         return read()
     with ThreadPoolExecutor(max_workers=1) as thread:
         name = thread.submit(_name, source, wish, files)
@@ -100,7 +100,7 @@ def _name(source: DataSource, wish: Any, files: Mapping[str, DataFile]) -> str:
             contents[file.path],
             repr(type(file.reader)),
             repr(file.reader),
-            file.reader.version,
+            _version(file),
         )
         for place, file in files.items()
     }
@@ -108,6 +108,11 @@ def _name(source: DataSource, wish: Any, files: Mapping[str, DataFile]) -> str:
     entries = dataclasses.asdict(source, dict_factory=_decisive)
     decisive = [ours, readers, entries, dataclasses.asdict(wish)]
     return hashlib.sha256(repr(decisive).encode()).hexdigest()[:32] + SUFFIX
+
+
+def _version(file: DataFile) -> str:
+    """That of the reader's own class: what derives from it may read something else."""
+    return str(vars(type(file.reader)).get("version", ""))
 
 
 def _decisive(fields: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -42,11 +42,6 @@ class FreshProcess:
         self._process.kill()
         self._process.communicate()
 
-    @property
-    def is_running(self) -> bool:
-        """Whether it has not ended yet."""
-        return self._process.poll() is None
-
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """What the process says to a request; it ends with that.
 

@@ -88,7 +88,8 @@ def normalised_linear(
     # weights of mean zero take the mean of a row away, as the layer norm does
     centered = scaled - scaled.mean(dim=1, keepdim=True)
     inverse = _InverseDeviation.apply(x, epsilon)
-    return torch.mm(x, centered.t()) * inverse + torch.mv(weights, offsets)
+    product = torch.nn.functional.linear(x, centered)  # what less precision may be asked of
+    return product * inverse + torch.mv(weights, offsets)
 
 
 def with_jacobian(

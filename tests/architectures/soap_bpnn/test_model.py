@@ -11,6 +11,7 @@ from architectures.soap_bpnn import SoapBpnn, SoapBpnnHypers
 from architectures.soap_bpnn.hypers import BpnnHypers, CutoffHypers, SoapHypers
 from metatrain.data.target import DatasetInfo, Target
 from metatrain.errors import MetatrainError
+from metatrain.nn import fold
 
 SMALL = SoapHypers(max_angular=2, max_radial=2)
 VARIANTS = {
@@ -156,6 +157,24 @@ def flat(model, graph):
         return energies, gradients
 
     return function
+
+
+@pytest.mark.parametrize("is_folded", [False, True])
+def test_a_scripted_model_leaves_out_types_that_are_not_there(model, build_graph, is_folded):
+    graph = build_graph([Atoms("CC", [[0, 0, 0], [0, 0.3, 1.2]]), Atoms("C")], 5.0)
+    expected = energies_and_gradients(model, graph)
+    if is_folded:
+        fold(model)
+    scripted = torch.jit.script(model)
+    for _ in range(3):  # TorchScript optimizes code in its second and third run
+        for ours, value in zip(energies_and_gradients(scripted, graph), expected, strict=True):
+            assert_close(ours, value)
+
+
+def test_an_exported_model_takes_a_system_without_atoms(model, build_graph):
+    fold(model)
+    scripted = torch.jit.script(model)
+    assert len(scripted(build_graph([Atoms()], 5.0))["energy"]) == 0
 
 
 @pytest.mark.parametrize("mode", ["real", "symbolic"])

@@ -14,7 +14,7 @@ class Reader(ABC):
 
     A reader is a frozen dataclass; its fields are its options. What it reads from large files
     is kept for the next start if it has a ``version``, a text that changes whenever it would
-    read something else from the same file.
+    read something else from the same file. A class that derives from a reader has to say its own.
     """
 
     suffixes: ClassVar[tuple[str, ...]]
