@@ -33,13 +33,12 @@ def neighborhoods(centers: Tensor, rows: Tensor) -> Neighborhoods:
     return Neighborhoods(rows.index_select(0, centers) * width + place, num_atoms, width)
 
 
-def fill_slots(values: Tensor, slots: Tensor, num_slots: int, filler: float = 0.0) -> Tensor:
-    """The values of the pairs in their slots.
+def fill_slots(values: Tensor, slots: Tensor, num_slots: int) -> Tensor:
+    """The values of the pairs in their slots, zeros in the others.
 
     :param values: (E, F)
     :param slots: (E,) distinct indices below ``num_slots``
-    :param filler: what the other slots hold
     :return: (num_slots, F)
     """
-    empty = values.new_full([num_slots, values.shape[1]], filler)
+    empty = values.new_zeros([num_slots, values.shape[1]])
     return empty.index_copy(0, slots, values)

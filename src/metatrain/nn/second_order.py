@@ -84,12 +84,8 @@ def normalised_linear(
     if torch.jit.is_scripting():  # type: ignore[attr-defined]
         rows = torch.nn.functional.layer_norm(x, [x.shape[1]], factors, offsets, epsilon)
         return torch.nn.functional.linear(rows, weights)
-    scaled = weights * factors
-    # weights of mean zero take the mean of a row away, as the layer norm does
-    centered = scaled - scaled.mean(dim=1, keepdim=True)
-    inverse = _InverseDeviation.apply(x, epsilon)
-    product = torch.nn.functional.linear(x, centered)  # what less precision may be asked of
-    return product * inverse + torch.mv(weights, offsets)
+    centered, inverse = _Centered.apply(x, epsilon)
+    return torch.mm(centered, (weights * factors).t()) * inverse + torch.mv(weights, offsets)
 
 
 def with_jacobian(
@@ -233,47 +229,51 @@ class _Joined(Function):
         return gradient.split(ctx.widths, dim=1)
 
 
-class _InverseDeviation(Function):
-    """(T, 1) inverse of the standard deviation of each row."""
+class _Centered(Function):
+    """Rows less their mean, and the inverse of the standard deviation of each, (T, 1)."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, epsilon: float) -> Tensor:
-        difference = x - x.mean(dim=1, keepdim=True)
+    def forward(ctx: Any, x: Tensor, epsilon: float) -> Tuple[Tensor, Tensor]:
+        centered = x - x.mean(dim=1, keepdim=True)
         # the length takes one pass, torch's variance as much time as twenty
-        length = torch.linalg.vector_norm(difference, dim=1, keepdim=True)
+        length = torch.linalg.vector_norm(centered, dim=1, keepdim=True)
         inverse = torch.rsqrt(length.square() / x.shape[1] + epsilon)
-        ctx.save_for_backward(x, difference, inverse)
-        return inverse
+        ctx.save_for_backward(x, centered, inverse)
+        return centered, inverse
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tuple[Tensor, None]:
-        x, difference, inverse = ctx.saved_tensors
-        inverse = inverse.detach()
-        later = _OfRowsLater.apply(x, gradient.detach(), difference, inverse)
-        return _InverseDeviationGradient.apply(gradient, later, difference, inverse), None
+    def backward(ctx: Any, of_centered: Tensor, of_inverse: Tensor) -> Tuple[Tensor, None]:
+        x, centered, inverse = ctx.saved_tensors
+        centered, inverse = centered.detach(), inverse.detach()
+        later = _RowsLater.apply(x, of_inverse.detach(), centered, inverse)
+        return _CenteredGradient.apply(of_centered, of_inverse, later, centered, inverse), None
 
 
-class _InverseDeviationGradient(Function):
+class _CenteredGradient(Function):
     @staticmethod
-    def forward(
+    def forward(  # noqa: PLR0917 (as apply gives them)
         ctx: Any,
-        gradient: Tensor,
+        of_centered: Tensor,
+        of_inverse: Tensor,
         x: Tensor,  # noqa: ARG004 (the graph leads there)
-        difference: Tensor,
+        centered: Tensor,
         inverse: Tensor,
     ) -> Tensor:
-        factor = inverse.pow(3) / -difference.shape[1]
-        ctx.save_for_backward(difference, factor)
-        return difference * (factor * gradient)
+        slope = inverse.pow(3) / -centered.shape[1]
+        ctx.save_for_backward(centered, slope)
+        of_x = of_centered - of_centered.mean(dim=1, keepdim=True)
+        return torch.addcmul(of_x, centered, slope * of_inverse)
 
     @staticmethod
-    def backward(ctx: Any, change: Tensor) -> Tuple[Tensor, Tensor, None, None]:
-        difference, factor = ctx.saved_tensors
-        return torch.linalg.vecdot(change, difference).unsqueeze(1) * factor, change, None, None
+    def backward(ctx: Any, change: Tensor) -> Tuple[Tensor, Tensor, Tensor, None, None]:
+        centered, slope = ctx.saved_tensors
+        of_centered = change - change.mean(dim=1, keepdim=True)
+        along = torch.linalg.vecdot(change, centered).unsqueeze(1)
+        return of_centered, along * slope, change, None, None
 
 
-class _OfRowsLater(Function):
-    """The rows as they are, whose derivative is that of the inverse deviation's gradient.
+class _RowsLater(Function):
+    """The rows as they are, whose derivative is that of the gradient of :class:`_Centered`.
 
     A function of ours has to give all of its derivatives, whether they are asked for or not. This
     one costs as much as all the others, and is not asked for where rows have no parameters. On its
@@ -282,20 +282,20 @@ class _OfRowsLater(Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, gradient: Tensor, difference: Tensor, inverse: Tensor
+        ctx: Any, x: Tensor, of_inverse: Tensor, centered: Tensor, inverse: Tensor
     ) -> Tensor:
-        ctx.save_for_backward(gradient, difference, inverse)
+        ctx.save_for_backward(of_inverse, centered, inverse)
         return x.view_as(x)
 
     @staticmethod
     def backward(ctx: Any, change: Tensor) -> Tuple[Tensor, None, None, None]:
-        gradient, difference, inverse = ctx.saved_tensors
-        num_columns = difference.shape[1]
-        factor = gradient * inverse.pow(3) / -num_columns
-        along = torch.linalg.vecdot(change, difference).unsqueeze(1)
-        curve = factor * inverse.square() * along * (-3.0 / num_columns)
+        of_inverse, centered, inverse = ctx.saved_tensors
+        num_columns = centered.shape[1]
+        slope = of_inverse * inverse.pow(3) / -num_columns
+        along = torch.linalg.vecdot(change, centered).unsqueeze(1)
+        curve = slope * inverse.square() * along * (-3.0 / num_columns)
         change = change - change.mean(dim=1, keepdim=True)
-        return torch.addcmul(curve * difference, change, factor), None, None, None
+        return torch.addcmul(curve * centered, change, slope), None, None, None
 
 
 class _WithJacobian(Function):
@@ -331,7 +331,7 @@ class _JacobianProduct(Function):
 
 
 class _PointLater(Function):
-    """The point as it is, whose derivative is that of the gradient there; see _OfRowsLater."""
+    """The point as it is, whose derivative is that of the gradient there; see :class:`_RowsLater`."""
 
     @staticmethod
     def forward(

@@ -26,20 +26,24 @@ class TypeChannels(torch.nn.Module):
         super().__init__()
         self.num_channels = num_types
 
-    def forward(self, functions: Tensor, types: Tensor, num_types: int) -> Tensor:
-        """s_a times the functions.
+    def slots(self, pairs: Neighborhoods, types: Tensor, num_types: int) -> Tuple[Tensor, int]:
+        """Where the functions of each pair are written, in units of their number.
 
-        :param functions: (X, n)
-        :param types: (X,) index of the neighbor's type
+        :param pairs: where the pairs stand
+        :param types: (E,) index of the neighbor's type
         :param num_types: how many types there are among the neighbors
-        :return: (X, channels n), the function fastest
+        :return: (E,) places, and how many there are for each of the pairs' slots
         """
-        if num_types == 1:
-            return functions
         # Writing into the channel of the type saves multiplying with the zeros and the one.
-        num_rows = functions.shape[0]
-        channels = torch.arange(num_rows, device=types.device) * num_types + types
-        return fill_slots(functions, channels, num_rows * num_types).view(num_rows, num_types * functions.shape[1])
+        return pairs.slots * num_types + types, num_types
+
+    def forward(self, functions: Tensor, types: Tensor) -> Tensor:  # noqa: ARG002
+        """What is written: the functions themselves.
+
+        :param functions: (E, n)
+        :param types: (E,) index of the neighbor's type
+        """
+        return functions
 
 
 class EmbeddedChannels(torch.nn.Module):
@@ -54,8 +58,12 @@ class EmbeddedChannels(torch.nn.Module):
         self.num_channels = num_channels
         self.embedding = torch.nn.Embedding(num_types, num_channels)
 
-    def forward(self, functions: Tensor, types: Tensor, num_types: int) -> Tensor:  # noqa: ARG002
+    def slots(self, pairs: Neighborhoods, types: Tensor, num_types: int) -> Tuple[Tensor, int]:  # noqa: ARG002
         """As in :class:`TypeChannels`."""
+        return pairs.slots, 1
+
+    def forward(self, functions: Tensor, types: Tensor) -> Tensor:
+        """As in :class:`TypeChannels`: s_a times the functions, the function fastest."""
         return (self.embedding(types).unsqueeze(2) * functions.unsqueeze(1)).flatten(1)
 
 
@@ -112,20 +120,18 @@ class SphericalExpansion(torch.nn.Module):
         :param num_types: how many types there are among the neighbors
         :return: for each l (N, 2 l + 1, Q_l), Q_l = channels * radial functions
         """
-        # Empty slots hold a neighbor beyond the cutoff, where radial functions are zero. It is less
-        # to compute with some of these than to move functions, in place of vectors, into slots.
-        num_slots = pairs.num_rows * pairs.width
-        vectors = fill_slots(vectors, pairs.slots, num_slots, filler=self.cutoff)
-        types = types.new_zeros([num_slots]).index_copy(0, pairs.slots, types)
         radial, directions = self._radial_functions(vectors)
-        angular = self.angular.lean(directions)  # (rows width, (L + 1)^2)
+        num_slots = pairs.num_rows * pairs.width
+        angular = fill_slots(self.angular.lean(directions), pairs.slots, num_slots)
         angular = angular.view(pairs.num_rows, pairs.width, angular.shape[1]).transpose(1, 2)
+        slots, num_each = self.channels.slots(pairs, types, num_types)
         functions = radial.split(self.radial_counts, dim=1)
         coefficients: List[Tensor] = []
         for k, harmonics in enumerate(angular.split(self.angular_counts, dim=1)):
-            channels = self.channels(functions[k], types, num_types)  # (rows width, Q_l)
-            channels = channels.view(pairs.num_rows, pairs.width, channels.shape[1])
-            coefficients.append(torch.bmm(harmonics, channels))
+            part = self.channels(functions[k], types)
+            spread = fill_slots(part, slots, num_slots * num_each)
+            spread = spread.view(pairs.num_rows, pairs.width, num_each * part.shape[1])
+            coefficients.append(torch.bmm(harmonics, spread))
         return coefficients
 
     def pair_functions(self, vectors: Tensor) -> Tuple[Tensor, Tensor]:
