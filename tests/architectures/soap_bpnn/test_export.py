@@ -1,14 +1,18 @@
 """The proof of an export, for cutoffs whose kinks lie anywhere among its test systems."""
 
+import copy
 import dataclasses
 
 import pytest
 import torch
+from ase import Atoms
+from torch.testing import assert_close
 
 from architectures.soap_bpnn.hypers import BpnnHypers, CutoffHypers, SoapBpnnHypers, SoapHypers
 from architectures.soap_bpnn.model import SoapBpnn
 from metatrain.data.target import DatasetInfo, Target
 from metatrain.export.proof import prove
+from metatrain.nn import fold
 
 INFO = DatasetInfo(
     "angstrom", [1, 6, 8], {"energy": Target("energy", "energy", "eV", has_forces=True)}
@@ -29,3 +33,21 @@ def test_a_right_export_is_accepted_with_any_cutoff(tmp_path, radius, width):
     exported = model.export()
     exported.save(tmp_path / "model.pt")
     assert prove(tmp_path / "model.pt", exported, None).difference < 1e-4
+
+
+@pytest.mark.parametrize("symbols", ["H2O", "HOH", "O3", "H"])
+def test_the_folded_script_computes_the_same_whatever_elements_are_there(symbols, build_graph):
+    torch.manual_seed(0)
+    info = dataclasses.replace(INFO, atomic_types=[1, 6, 7, 8])
+    model = SoapBpnn(SoapBpnnHypers(soap=SoapHypers(max_angular=2, max_radial=2)), info).double()
+    with torch.no_grad():
+        # a new layer norm has factors of one and no offsets
+        for weights in model.parameters():
+            weights.add_(0.1 * torch.randn_like(weights))
+    folded = copy.deepcopy(model)
+    fold(folded)
+    folded = torch.jit.script(folded)
+    place = [[0.0, 0.0, 0.0], [0.0, 0.8, 0.6], [0.2, -0.7, 0.9]][: len(Atoms(symbols))]
+    graph = build_graph([Atoms(symbols, place)], model.cutoff)
+    for _ in range(3):  # TorchScript optimises after the first calls
+        assert_close(folded(graph)["energy"], model(graph)["energy"], rtol=1e-12, atol=1e-12)
