@@ -4,6 +4,7 @@ A block gets the states of the atoms and the tokens of the pairs. The token of a
 made from its state, unless state and token are of the same width: then they are the same.
 """
 
+from abc import abstractmethod
 from typing import List, Tuple
 
 import torch
@@ -85,7 +86,45 @@ class TokenState(nn.Module):
         return tokens
 
 
-class PreNormBlock(nn.Module):
+class Block(nn.Module):
+    """Attention among the tokens, and what each one makes of it on its own.
+
+    A block of some kind has the module ``state``, :class:`OwnState` or :class:`TokenState`.
+    """
+
+    @abstractmethod
+    def of_part(
+        self, atoms: Tensor, pairs: Tensor, log_weights: Tensor, layout: TokenLayout
+    ) -> Tuple[Tensor, Tensor]:
+        """The new tokens of the atoms and pairs of one part.
+
+        :param atoms: (n, D) tokens of the atoms
+        :param pairs: (e, D) tokens of the pairs
+        :param log_weights: (n + e,) logarithm of the weight of each token
+        :param layout: where the tokens stand
+        """
+
+    def forward(
+        self, nodes: Tensor, pairs: List[Tensor], log_weights: List[Tensor], parts: Parts
+    ) -> Tuple[Tensor, List[Tensor]]:
+        """States and tokens after the block.
+
+        :param nodes: (N, D_n) states of the atoms
+        :param pairs: of each part (e, D) tokens of the pairs
+        :param log_weights: of each part (n + e,) logarithm of the weight of each token
+        :param parts: the parts
+        """
+        of_atoms: List[Tensor] = []
+        of_pairs: List[Tensor] = []
+        atoms = self.state.token(nodes)  # type: ignore[union-attr, operator]
+        for k, own in enumerate(atoms.split(parts.atoms.sizes)):
+            new_own, new_pairs = self.of_part(own, pairs[k], log_weights[k], parts.layouts[k])
+            of_atoms.append(new_own)
+            of_pairs.append(new_pairs)
+        return self.state(nodes, torch.cat(of_atoms)), of_pairs  # type: ignore[operator]
+
+
+class PreNormBlock(Block):
     """Norms stand before attention and network, beside what is passed on as it is.
 
     :param hypers: see :class:`PetHypers`
@@ -99,29 +138,17 @@ class PreNormBlock(nn.Module):
         self.mlp = feed_forward(hypers.activation, width, hypers.d_feedforward, norm)
         self.state = TokenState() if hypers.d_node == width else OwnState(hypers)
 
-    def forward(
-        self, nodes: Tensor, pairs: List[Tensor], log_weights: List[Tensor], parts: Parts
-    ) -> Tuple[Tensor, List[Tensor]]:
-        """States and tokens after the block.
-
-        :param nodes: (N, D_n) states of the atoms
-        :param pairs: of each part (e, D) tokens of the pairs
-        :param log_weights: of each part (n + e,) logarithm of the weight of each token
-        :param parts: the parts
-        """
-        of_nodes: List[Tensor] = []
-        of_pairs: List[Tensor] = []
-        for k, own in enumerate(self.state.token(nodes).split(parts.atoms.sizes)):
-            tokens = torch.cat([own, pairs[k]])
-            mixed = self.attention(tokens, log_weights[k], parts.layouts[k])
-            of_own, further = mixed.split([own.shape[0], pairs[k].shape[0]])
-            further = pairs[k] + further
-            of_nodes.append(of_own)
-            of_pairs.append(further + self.mlp(further))
-        return self.state(nodes, torch.cat(of_nodes)), of_pairs
+    def of_part(
+        self, atoms: Tensor, pairs: Tensor, log_weights: Tensor, layout: TokenLayout
+    ) -> Tuple[Tensor, Tensor]:
+        """As in :class:`Block`."""
+        mixed = self.attention(torch.cat([atoms, pairs]), log_weights, layout)
+        of_atoms, further = mixed.split([atoms.shape[0], pairs.shape[0]])
+        further = pairs + further
+        return of_atoms, further + self.mlp(further)
 
 
-class PostNormBlock(nn.Module):
+class PostNormBlock(Block):
     """Norms stand after attention and network, over all that is passed on.
 
     :param hypers: see :class:`PetHypers`
@@ -136,18 +163,12 @@ class PostNormBlock(nn.Module):
         self.mlp = feed_forward(hypers.activation, width, hypers.d_feedforward, NoNorm())
         self.state = TokenState() if hypers.d_node == width else OwnState(hypers)
 
-    def forward(
-        self, nodes: Tensor, pairs: List[Tensor], log_weights: List[Tensor], parts: Parts
-    ) -> Tuple[Tensor, List[Tensor]]:
-        """As in :class:`PreNormBlock`."""
-        of_nodes: List[Tensor] = []
-        of_pairs: List[Tensor] = []
-        for k, own in enumerate(self.state.token(nodes).split(parts.atoms.sizes)):
-            tokens = torch.cat([own, pairs[k]])
-            mixed = self.attention(tokens, log_weights[k], parts.layouts[k])
-            tokens = self.norm_attention(tokens + mixed)
-            tokens = self.norm_mlp(tokens + self.mlp(tokens))
-            of_own, further = tokens.split([own.shape[0], pairs[k].shape[0]])
-            of_nodes.append(of_own)
-            of_pairs.append(further)
-        return self.state(nodes, torch.cat(of_nodes)), of_pairs
+    def of_part(
+        self, atoms: Tensor, pairs: Tensor, log_weights: Tensor, layout: TokenLayout
+    ) -> Tuple[Tensor, Tensor]:
+        """As in :class:`Block`."""
+        tokens = torch.cat([atoms, pairs])
+        tokens = self.norm_attention(tokens + self.attention(tokens, log_weights, layout))
+        tokens = self.norm_mlp(tokens + self.mlp(tokens))
+        of_atoms, of_pairs = tokens.split([atoms.shape[0], pairs.shape[0]])
+        return of_atoms, of_pairs

@@ -7,11 +7,13 @@ from torch import Tensor
 
 from metatrain.nn import TokenLayout, token_layout
 
-NUM_TOKENS = 1024
-"""Tokens of a part, about: its largest tensors have some megabytes.
+NUM_TOKENS = 4096
+"""Tokens of a part, about. Tensors of more leave the cache between two operations."""
+NUM_TOKENS_OF_EXPORT = 1024
+"""The same in an exported model: its largest tensors have a megabyte or two.
 
-Larger ones leave the cache between two operations. Processes that give memory back to the system
-after each call, as those of simulations do, pay several times as much for them.
+Processes that give memory back to the system after each call, as those of simulations do, pay
+several times as much for larger ones.
 """
 
 
