@@ -5,7 +5,7 @@ made from its state, unless state and token are of the same width: then they are
 """
 
 from abc import abstractmethod
-from typing import List, Tuple
+from typing import TYPE_CHECKING, List, Tuple
 
 import torch
 from torch import Tensor, nn
@@ -87,10 +87,10 @@ class TokenState(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention among the tokens, and what each one makes of it on its own.
+    """Attention among the tokens, and what each one makes of it on its own."""
 
-    A block of some kind has the module ``state``, :class:`OwnState` or :class:`TokenState`.
-    """
+    if TYPE_CHECKING:  # TorchScript knows no such annotation of a module
+        state: OwnState | TokenState
 
     @abstractmethod
     def of_part(
@@ -116,12 +116,11 @@ class Block(nn.Module):
         """
         of_atoms: List[Tensor] = []
         of_pairs: List[Tensor] = []
-        atoms = self.state.token(nodes)  # type: ignore[union-attr, operator]
-        for k, own in enumerate(atoms.split(parts.atoms.sizes)):
+        for k, own in enumerate(self.state.token(nodes).split(parts.atoms.sizes)):
             new_own, new_pairs = self.of_part(own, pairs[k], log_weights[k], parts.layouts[k])
             of_atoms.append(new_own)
             of_pairs.append(new_pairs)
-        return self.state(nodes, torch.cat(of_atoms)), of_pairs  # type: ignore[operator]
+        return self.state(nodes, torch.cat(of_atoms)), of_pairs
 
 
 class PreNormBlock(Block):
