@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from metatrain.export.process import FreshProcess
 from runs import Run, ethanol_file, options, run_mtt, write_options
 
 # Systems of tests are tiny: threads would only wait for each other.
@@ -21,6 +22,13 @@ def default_handlers() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture
+def process() -> Iterator[FreshProcess]:
+    """A process in which one exported file can be proven."""
+    with FreshProcess() as process:
+        yield process
 
 
 @pytest.fixture

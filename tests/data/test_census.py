@@ -39,6 +39,14 @@ def test_labels_that_a_set_lacks_are_counted_as_none(files, energy_source):
     assert "|forces|  0 of 10 systems" in text
 
 
+def test_atoms_without_forces_are_counted(files, energy_source):
+    columns, targets = read(files, energy_source)
+    columns.forces["energy"][0] = torch.nan
+    text = census("test set", columns, targets, length_unit="A")
+    num_atoms = len(columns.types) - 4  # isolated atoms have none
+    assert f"6 of 10 systems, {num_atoms - 1} of {num_atoms} atoms" in text
+
+
 def test_tensors_are_counted_by_their_size():
     columns = labelled(4, DIPOLE)
     columns.values["mtt::dipole"][1:] = torch.nan

@@ -247,19 +247,41 @@ def test_a_file_of_blanks_has_no_systems(read, write_file):
     assert "no systems" in message_of(read, write_file("\n\n"))
 
 
-def test_a_truncated_file_is_refused_with_the_system(read, write_file):
-    message = message_of(read, write_file("1\n\nH 0 0 0\n3\n\nH 0 0 0\nH 0 0 1\n"))
-    assert "system 1:" in message
-    assert "after 2 of its 3 atoms" in message
+MISTAKES = {
+    "1\n\nH 0 0 0\n3\n\nH 0 0 0\nH 0 0 1\n": "system 1, from line 4 on: the file ends after 2 of its "
+    "3 atoms",
+    "1\n\nH 0 0 0\nH 0 0 1\n1\n\nH 0 0 0\n": "system 0, line 4: found 'H 0 0 1' behind the 1 atoms that "
+    "line 1 declares, expected the number of atoms of system 1",
+    "\n2\n\nH 0 0 0\n1\n\nH 0 0 0\n": "system 0, line 5: has 1 columns where species and position "
+    "need 4; correct it, or the number of atoms, 2 by line 2.",
+    PLAIN
+    + "1\nProperties=species:S:1:pos:R:3 x=1\nH 0 0 0 1\n": "system 1, line 7: has 5 columns where "
+    "Properties declares 4",
+    PLAIN
+    + '1\nLattice="9 0 0 0 9 0 0 0 9 x=1\nH 0 0 0\n': "system 1, line 6: the \" before '9 0 0 0 9",
+    PLAIN
+    + '1\nLattice="9 0 0 0 9 0 0 0 9 pbc="T T F"\nH 0 0 0\n': "system 1, line 6: the \" before ''",
+    PLAIN + '1\nLattice="9 0 0"\nH 0 0 0\n': "system 1, line 6: Lattice is '9 0 0', expected nine "
+    "numbers, one cell vector after the other",
+    "1\nProperties=species:S:1:pos:R\nH 0 0 0\n": "system 0, line 2: Properties is "
+    "'species:S:1:pos:R', expected name,",
+    "1\n\nH 0 0 0\n1\n\nQq 0 0 0\n": "system 1, from line 4 on: cannot be read: 'Qq' is no element",
+}
 
 
-def test_a_wrong_number_of_atoms_is_refused_with_the_system(read, write_file):
-    message = message_of(read, write_file("1\n\nH 0 0 0\nH 0 0 1\n1\n\nH 0 0 0\n"))
-    assert "system 1:" in message
-    assert "'H 0 0 1'" in message
+@pytest.mark.parametrize("text", MISTAKES)
+def test_a_mistake_is_told_with_its_system_and_line(read, write_file, text):
+    message = message_of(read, write_file(text))
+    assert f"systems.xyz, {MISTAKES[text]}" in message
+    assert "rename" not in message
 
 
-def test_an_unknown_element_is_refused_with_the_system(read, write_file):
-    message = message_of(read, write_file("1\n\nH 0 0 0\n1\n\nQq 0 0 0\n"))
-    assert "system 1:" in message
-    assert "Qq" in message
+def test_a_file_that_looks_like_no_extended_xyz_may_have_another_format(read, write_file):
+    message = message_of(read, write_file("<html>\n<body>\n"))
+    assert "system 0, line 1: found '<html>', expected the number of atoms" in message
+    assert "rename it" in message
+
+
+def test_columns_of_which_a_file_does_not_speak_are_left_out(read, write_file):
+    (frames,) = read(write_file("1\nthe state's structure\nH 0 0 1 -0.5\n"))
+    assert frames.positions.tolist() == [[0.0, 0.0, 1.0]]

@@ -86,6 +86,38 @@ def test_a_label_that_is_nan_everywhere_counts_as_absent(write_file, energy_sour
     assert "missing or NaN in all systems" in message
 
 
+@pytest.mark.parametrize("forces", ["1 nan 1", "nan nan 1"])
+def test_forces_with_nan_in_a_component_are_refused_with_the_atom(
+    write_file, energy_source, forces
+):
+    header = "2\nProperties=species:S:1:pos:R:3:forces:R:3 energy=1\nH 0 0 0 1 1 1\n"
+    path = write_file(f"{header}H 0 0 1 2 2 2\n{header}H 0 0 1 {forces}\n")
+    message = message_of(energy_source(path, forces="forces"))
+    assert "systems.xyz, system 1: 'forces' of atom 1 is NaN in part; expected 3 numbers" in message
+    assert "or NaN for all of them where there is no label" in message
+
+
+def test_atoms_whose_forces_are_all_nan_have_none(write_file, energy_source):
+    header = "2\nProperties=species:S:1:pos:R:3:forces:R:3 energy=1\nH 0 0 0 1 1 1\n"
+    columns = read_columns(
+        energy_source(write_file(f"{header}H 0 0 1 nan nan nan\n"), forces="forces")
+    )
+    assert columns.forces["energy"].isnan().all(dim=1).tolist() == [False, True]
+
+
+def test_a_stress_with_nan_in_it_is_refused(write_file, energy_source):
+    path = write_file(HYDROGEN.format('energy=1 stress="1 0 0 0 1 0 0 0 nan"'))
+    assert "system 0: 'stress' is NaN in part" in message_of(energy_source(path, stress="stress"))
+
+
+def test_of_several_scalars_or_tensors_some_may_be_missing(write_file):
+    path = write_file('1\nx="1 nan 3 nan 5 nan"\nH 0 0 0\n')
+    found = read_columns(scalar_source(path, rank=1, num_subtargets=2)).values["mtt::x"]
+    assert found.isnan().tolist() == [[False, True] * 3]
+    read_columns(scalar_source(path, num_subtargets=6))
+    assert "is NaN in part" in message_of(scalar_source(path, irreps=((0, 1), (2, 1))))
+
+
 def test_stress_asked_for_of_molecules_is_refused(write_file, energy_source):
     text = '1\nenergy=1 stress="1 0 0 0 1 0 0 0 1"\nH 0 0 0\n'
     message = message_of(energy_source(write_file(text), stress="stress"))

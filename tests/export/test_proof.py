@@ -45,51 +45,51 @@ def saved(model, path):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_a_right_model_is_accepted(tmp_path, dtype):
+def test_a_right_model_is_accepted(tmp_path, dtype, process):
     targets = [ENERGY, Target("mtt::gap", reduction="mean"), Target("mtt::q", sample_kind="atom")]
     exported = saved(new_model(*targets, dtype=dtype), tmp_path / "model.pt")
-    agreement = prove(tmp_path / "model.pt", exported, None)
+    agreement = prove(process, tmp_path / "model.pt", exported, None)
     assert agreement.value < 1e-6
     assert agreement.difference < 1e-7
 
 
-def test_a_model_without_forces_is_accepted(tmp_path):
+def test_a_model_without_forces_is_accepted(tmp_path, process):
     exported = saved(new_model(model_class=Constant), tmp_path / "model.pt")
-    assert prove(tmp_path / "model.pt", exported, None).gradient == 0
+    assert prove(process, tmp_path / "model.pt", exported, None).gradient == 0
 
 
-def test_right_values_with_wrong_forces_are_refused(tmp_path):
+def test_right_values_with_wrong_forces_are_refused(tmp_path, process):
     exported = saved(new_model(model_class=Detached), tmp_path / "model.pt")
     with pytest.raises(ExportError, match=r"forces or stress .* differ from finite differences"):
-        prove(tmp_path / "model.pt", exported, None)
+        prove(process, tmp_path / "model.pt", exported, None)
 
 
-def test_a_file_whose_weights_were_changed_is_refused(tmp_path):
+def test_a_file_whose_weights_were_changed_is_refused(tmp_path, process):
     exported = saved(new_model(), tmp_path / "model.pt")
     with torch.no_grad():
         exported.module.network.neighbor_factors.weight[6] += 0.1
     with pytest.raises(ExportError, match="differs from the one in memory: values by"):
-        prove(tmp_path / "model.pt", exported, None)
+        prove(process, tmp_path / "model.pt", exported, None)
 
 
-def test_a_file_that_has_another_baseline_is_refused(tmp_path):
+def test_a_file_that_has_another_baseline_is_refused(tmp_path, process):
     exported = saved(new_model(), tmp_path / "model.pt")
     exported.module.targets[0].baseline += 0.01
     with pytest.raises(ExportError, match="differs from the one in memory: values by"):
-        prove(tmp_path / "model.pt", exported, None)
+        prove(process, tmp_path / "model.pt", exported, None)
 
 
-def test_nan_is_refused(tmp_path):
+def test_nan_is_refused(tmp_path, process):
     exported = saved(new_model(model_class=NotANumber), tmp_path / "model.pt")
     with pytest.raises(ExportError, match="values by nan"):
-        prove(tmp_path / "model.pt", exported, None)
+        prove(process, tmp_path / "model.pt", exported, None)
 
 
-def test_a_file_that_does_not_load_is_refused(tmp_path):
+def test_a_file_that_does_not_load_is_refused(tmp_path, process):
     exported = saved(new_model(), tmp_path / "model.pt")
     (tmp_path / "model.pt").write_bytes((tmp_path / "model.pt").read_bytes()[:5000])
     with pytest.raises(ExportError, match="does not run on its own"):
-        prove(tmp_path / "model.pt", exported, None)
+        prove(process, tmp_path / "model.pt", exported, None)
 
 
 def test_a_process_that_is_not_asked_ends_with_its_context():

@@ -91,9 +91,9 @@ def test_selected_atoms_give_their_part_of_a_tensor(loaded):
     assert_close(part.values[0], whole.values[[4, 7]].sum(dim=0), rtol=1e-13, atol=0)
 
 
-def test_the_proof_holds_for_tensors(model, tmp_path):
+def test_the_proof_holds_for_tensors(model, tmp_path, process):
     exported = model.export()
     exported.save(tmp_path / "model.pt")
-    agreement = prove(tmp_path / "model.pt", exported, None)
+    agreement = prove(process, tmp_path / "model.pt", exported, None)
     assert agreement.value < 1e-10
     assert agreement.difference < 1e-6

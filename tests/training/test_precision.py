@@ -1,5 +1,7 @@
 """Matrix products of less than full precision."""
 
+import logging
+
 import pytest
 import torch
 
@@ -19,6 +21,14 @@ def test_linear_layers_round_to_bfloat16_and_give_float32():
         found = layer(x)
         assert torch.equal(found, layer.bfloat16()(x.bfloat16()).float())
     assert found.dtype == torch.float32
+
+
+def test_the_log_says_what_is_computed_in_bfloat16(tmp_path, caplog):
+    caplog.set_level(logging.INFO, logger="metatrain")
+    trained(tmp_path / "full", dtype=torch.float32)
+    assert "bfloat16" not in caplog.text
+    trained(tmp_path / "bf16", dtype=torch.float32, precision="bf16")
+    assert "in training, linear layers multiply in bfloat16" in caplog.text
 
 
 @pytest.mark.parametrize("asked", ["tf32", "bf16"])

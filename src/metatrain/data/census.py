@@ -96,10 +96,15 @@ def _row(label: str, columns: Columns, values: Tensor | None, unit: str) -> tupl
     if values is None or bool(values.isnan().all()):
         return label, f"0 of {len(columns)} systems", ""
     is_known = ~values.flatten(1).isnan().all(dim=1) if values.dim() > 1 else ~values.isnan()
+    atoms = ""
     if len(is_known) != len(columns):  # per atom
-        is_known = torch.bincount(columns.system_of_atom[is_known], minlength=len(columns)) > 0
+        num_known = torch.bincount(columns.system_of_atom[is_known], minlength=len(columns))
+        is_known = num_known > 0
+        num_atoms = int(columns.num_atoms[is_known].sum())
+        if num_known.sum() < num_atoms:
+            atoms = f", {int(num_known.sum())} of {num_atoms} atoms"
     known = values[~values.isnan()]
-    count = f"{int(is_known.sum())} of {len(columns)} systems"
+    count = f"{int(is_known.sum())} of {len(columns)} systems{atoms}"
     return label, count, f"{known.min():.6g} .. {known.max():.6g} {unit}".rstrip()
 
 

@@ -238,7 +238,10 @@ class Columns:
 
     @staticmethod
     def concatenate(parts: Iterable["Columns"]) -> "Columns":
-        """All systems of the parts; a target that a part lacks is NaN there."""
+        """All systems of the parts; a target that a part lacks is NaN there.
+
+        Arrays of a single part are not copied: whoever writes into the one writes into the other.
+        """
         grown: dict[ArrayName, GrowingRows] = {}
         files: list[str] = []
         per_atom: set[str] = set()

@@ -40,10 +40,13 @@ class Width:
 
     :param number: after those of a symmetric matrix are completed
     :param is_matrix: a 3x3 matrix, of which six numbers may stand for nine
+    :param first: (V,) for each number the first of those that it is missing together with, as
+        components of a vector are; empty: all of them together
     """
 
     number: int
     is_matrix: bool = False
+    first: tuple[int, ...] = ()
 
     @property
     def expected(self) -> str:
@@ -127,14 +130,17 @@ class _Rows:
     per: str
     width: Width
 
-    def mistake(self, row: int, found: str) -> MetatrainError:
-        where = self.chunk.where(int(self.systems[row]))
-        expected = f"{self.width.expected} per {self.per}"
-        return MetatrainError(f"{where}: {self.key!r} is {found}; expected {expected}.")
+    def mistake(self, row: int, found: str, or_else: str = "") -> MetatrainError:
+        system = self.systems[row]
+        where, what = self.chunk.where(int(system)), repr(self.key)
+        if self.per == "atom":
+            what += f" of atom {row - int(np.searchsorted(self.systems, system))}"
+        expected = f"{self.width.expected} per {self.per}{or_else}"
+        return MetatrainError(f"{where}: {what} is {found}; expected {expected}.")
 
 
 def _numbers(rows: _Rows) -> NDArray[np.float64]:
-    """The rows as (R, V) numbers, all finite or NaN."""
+    """The rows as (R, V) numbers, all finite, or NaN where there is no label."""
     if rows.width.is_matrix:
         rows = replace(rows, values=_as_nine(rows.values))
     if rows.values.dtype.kind in NUMBER_KINDS:
@@ -147,7 +153,20 @@ def _numbers(rows: _Rows) -> NDArray[np.float64]:
     infinite = np.flatnonzero(np.isinf(numbers).any(axis=1))
     if len(infinite):
         raise rows.mistake(int(infinite[0]), "infinite")
+    _check_whole(rows, np.isnan(numbers))
     return numbers
+
+
+def _check_whole(rows: _Rows, is_nan: NDArray[np.bool_]) -> None:
+    """Refuse a label of which some components are missing, and others are not."""
+    if not is_nan.any():
+        return
+    first = rows.width.first or (0,) * rows.width.number
+    in_part = np.flatnonzero((is_nan != is_nan[:, first]).any(axis=1))
+    if len(in_part):
+        raise rows.mistake(
+            int(in_part[0]), "NaN in part", ", or NaN for all of them where there is no label"
+        )
 
 
 def _row(rows: _Rows, index: int) -> NDArray[np.float64]:

@@ -276,7 +276,13 @@ def _width_of(name: str, entry: TargetSource) -> Width:
     # of several matrices it would not be clear which of the numbers belong to which
     if entry.rank == MATRIX_RANK and entry.num_subtargets == 1:
         return labels.MATRIX
-    return Width(_target_of(name, entry, ()).num_values)
+    target = _target_of(name, entry, ())
+    first = [
+        block.columns.start + number % target.num_properties
+        for block in target.blocks
+        for number in range(block.columns.stop - block.columns.start)
+    ]
+    return Width(target.num_values, first=tuple(first))
 
 
 def _put(labels_by_name: dict[str, Tensor], name: str, label: Tensor | None, factor: float) -> None:

@@ -45,22 +45,17 @@ class Agreement:
     difference: float
 
 
-def prove(path: Path, model: AtomisticModel, extensions: Path | None) -> Agreement:
+def prove(
+    process: FreshProcess, path: Path, model: AtomisticModel, extensions: Path | None
+) -> Agreement:
     """Load an exported file in a fresh process and compare it with the model in memory.
 
+    :param process: started before there was a file, as it imports meanwhile
     :param path: the exported file
     :param model: what was exported
     :param extensions: folder of the TorchScript extensions that were collected
     :raises ExportError: if values, forces or stress differ, or finite differences do
     """
-    with FreshProcess() as process:
-        return prove_in(process, path, model, extensions)
-
-
-def prove_in(
-    process: FreshProcess, path: Path, model: AtomisticModel, extensions: Path | None
-) -> Agreement:
-    """:func:`prove` in a process that was started before there was a file."""
     capabilities = model.capabilities()
     outputs = _own_outputs(model)
     cases = _cases(model)

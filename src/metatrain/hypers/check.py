@@ -29,7 +29,10 @@ def build(schema: type[Section], given: Any, place: Place) -> Section:
     :param place: where it stands
     """
     fields = {field.name: field for field in dataclasses.fields(_as_dataclass(schema))}
-    given = as_section(given, fields, place)
+    instead: dict[str, str] = {}
+    for field in fields.values():
+        instead |= field.metadata.get("instead_of", {})
+    given = as_section(given, fields, place, instead)
     hints = typing.get_type_hints(schema)
     values = {}
     for name, field in fields.items():
@@ -82,8 +85,13 @@ def unusable_fields(schema: type) -> list[str]:
     return []
 
 
-def as_section(given: Any, allowed: Iterable[str], place: Place) -> Mapping[str, Any]:
-    """The mapping that stands at ``place``, after a look at the names of its keys."""
+def as_section(
+    given: Any, allowed: Iterable[str], place: Place, instead: Mapping[str, str] | None = None
+) -> Mapping[str, Any]:
+    """The mapping that stands at ``place``, after a look at the names of its keys.
+
+    :param instead: by names that are not allowed, but known, what to write instead
+    """
     allowed = list(allowed)
     if given is None:
         return {}
@@ -91,6 +99,8 @@ def as_section(given: Any, allowed: Iterable[str], place: Place) -> Mapping[str,
         raise mistakes.wrong_type(place, given, mistakes.section_of(allowed))
     for name in given:
         if name not in allowed:
+            if instead and name in instead:
+                raise (place / name).mistake(f"unknown option; write {instead[name]!r}")
             raise mistakes.unknown_option(place, name, allowed)
     return given
 

@@ -13,6 +13,7 @@ def hyper(
     maximum: float | None = None,
     choices: tuple[Any, ...] | None = None,
     plugin: str | None = None,
+    instead_of: dict[str, str] | None = None,
 ) -> Any:
     """A dataclass field for one option.
 
@@ -26,11 +27,14 @@ def hyper(
     :param maximum: the greatest allowed value
     :param choices: the allowed values, if they are few
     :param plugin: the kind of plug-in that the value names, such as ``"optimizers"``
+    :param instead_of: by the name of an option that others have for the same, what to write here
     """
     bounds = {"minimum": minimum, "above": above, "maximum": maximum, "choices": choices}
     metadata: dict[str, Any] = {"meaning": meaning}
     if plugin is not None:
         metadata["plugin"] = plugin
+    if instead_of is not None:
+        metadata["instead_of"] = instead_of
     metadata |= {name: bound for name, bound in bounds.items() if bound is not None}
     if isinstance(default, type):
         return dataclasses.field(default_factory=default, metadata=metadata)

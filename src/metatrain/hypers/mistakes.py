@@ -139,6 +139,17 @@ def within(section: Place, error: Exception) -> MetatrainError:
     return inner.mistake(rest) if is_key else section.mistake(text)
 
 
+def located(file: Place, error: MetatrainError) -> MetatrainError:
+    """The same error with file and line, if its message begins with a key of the file.
+
+    :param file: the whole file
+    """
+    head, colon, rest = str(error).partition(": ")
+    if not colon or dotted(head).partition(".")[0] not in _known(file):
+        return error
+    return Place(file.origin, head).mistake(rest)
+
+
 def shown(value: Any) -> str:
     """A value as it stands in a message, cut where it is long."""
     text = {None: "null", True: "true", False: "false"}.get(value, "") if _is_plain(value) else ""

@@ -162,7 +162,11 @@ class LongRangePotential(nn.Module):
         fading = shifted_cosine(squares.sqrt(), largest, 0.1 * largest)
         volumes = self._volumes(cells).index_select(0, system)
         smooth = torch.exp(-0.5 * self.smearing**2 * squares) / squares
-        return vectors, 8.0 * math.pi / volumes * smooth * fading, group_sizes(system, len(cells))
+        return (
+            vectors,
+            8.0 * math.pi / volumes * smooth * fading,
+            group_sizes(system, cells.shape[0]),
+        )
 
     def _wave_indices(self, is_bulk: Tensor, cells: Tensor) -> Tensor:
         """(M, 3) of each pair k and −k in reach one, as multiples of reciprocal cell vectors."""
@@ -173,7 +177,7 @@ class LongRangePotential(nn.Module):
             # The size of a tensor, unlike the value of one, is followed by symbolic tracing.
             size = torch.bincount(reach[:, axis]).shape[0]
             axes.append(torch.arange(1 - size, size, device=cells.device))
-        shape = [len(axes[0]), len(axes[1]), len(axes[2])]
+        shape = [axes[0].shape[0], axes[1].shape[0], axes[2].shape[0]]
         grid = torch.stack(
             [
                 axes[0].view(-1, 1, 1).expand(shape),
@@ -183,7 +187,7 @@ class LongRangePotential(nn.Module):
             dim=3,
         ).reshape(-1, 3)
         # the first half are the negatives of the second, with zero between
-        return grid[len(grid) // 2 + 1 :].to(cells.dtype)
+        return grid[grid.shape[0] // 2 + 1 :].to(cells.dtype)
 
     def _own_and_background(self, charges: Tensor, system: Tensor, cells: Tensor) -> Tensor:
         """(N, D) the potential of each atom's own Gaussian, and what the background takes."""

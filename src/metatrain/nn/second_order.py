@@ -85,7 +85,9 @@ def normalised_linear(
         rows = torch.nn.functional.layer_norm(x, [x.shape[1]], factors, offsets, epsilon)
         return torch.nn.functional.linear(rows, weights)
     centered, inverse = _Centered.apply(x, epsilon)
-    return torch.mm(centered, (weights * factors).t()) * inverse + torch.mv(weights, offsets)
+    # not torch.mm: less precision may be asked of linear layers, and of them alone
+    product = torch.nn.functional.linear(centered, weights * factors)
+    return product * inverse + torch.mv(weights, offsets)
 
 
 def with_jacobian(
@@ -245,7 +247,7 @@ class _Centered(Function):
     def backward(ctx: Any, of_centered: Tensor, of_inverse: Tensor) -> Tuple[Tensor, None]:
         x, centered, inverse = ctx.saved_tensors
         centered, inverse = centered.detach(), inverse.detach()
-        later = _RowsLater.apply(x, of_inverse.detach(), centered, inverse)
+        later = _RowsForSecondDerivative.apply(x, of_inverse.detach(), centered, inverse)
         return _CenteredGradient.apply(of_centered, of_inverse, later, centered, inverse), None
 
 
@@ -272,7 +274,7 @@ class _CenteredGradient(Function):
         return of_centered, along * slope, change, None, None
 
 
-class _RowsLater(Function):
+class _RowsForSecondDerivative(Function):
     """The rows as they are, whose derivative is that of the gradient of :class:`_Centered`.
 
     A function of ours has to give all of its derivatives, whether they are asked for or not. This
@@ -314,7 +316,7 @@ class _WithJacobian(Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tuple[Tensor, None, None, None]:
         x, jacobian = ctx.saved_tensors
-        later = _PointLater.apply(x, gradient.detach(), ctx.function)
+        later = _PointForSecondDerivative.apply(x, gradient.detach(), ctx.function)
         return _JacobianProduct.apply(gradient, later, jacobian), None, None, None
 
 
@@ -330,8 +332,8 @@ class _JacobianProduct(Function):
         return torch.bmm(change.unsqueeze(1), jacobian).squeeze(1), change, None
 
 
-class _PointLater(Function):
-    """The point as it is, whose derivative is that of the gradient there; see :class:`_RowsLater`."""
+class _PointForSecondDerivative(Function):
+    """The point as it is, whose derivative is that of the gradient there; see :class:`_RowsForSecondDerivative`."""
 
     @staticmethod
     def forward(

@@ -11,6 +11,7 @@ import yaml
 from metatrain.data.source import DataSource, GradientSource, TargetSource
 from metatrain.files import replacing
 from metatrain.hypers.check import escaped, plain
+from metatrain.hypers.mistakes import Origin, Place
 from metatrain.options.target_type import type_of
 from metatrain.plugins import Architecture
 
@@ -70,6 +71,7 @@ class Options:
     :param print_stats: whether the census goes to the log; ``"auto"`` is read as yes
     :param final_eval: whether errors on validation and test set are computed after training
     :param notes: what was assumed because the file does not say it, one line each
+    :param place: the file, for messages
     """
 
     architecture: ArchitectureOptions
@@ -82,6 +84,7 @@ class Options:
     print_stats: bool | str = "auto"
     final_eval: bool = True
     notes: tuple[str, ...] = field(default=(), compare=False)
+    place: Place = field(default=Place(Origin("")), compare=False)
 
     def resolved(self, **found: Any) -> Self:
         """The same options with what was found out since: seed, device, precision, data.

@@ -55,6 +55,7 @@ def parse(path: str | Path, overrides: list[str] | None = None) -> Options:
         print_stats=section.print_stats,
         final_eval=section.final_eval,
         notes=tuple(place.origin.notes),
+        place=place,
     )
 
 

@@ -39,7 +39,11 @@ def step_of(
     is_long = num_batches * hypers.num_epochs >= LONG_RUN and weights.device.type == "cpu"
     if asked == "off" or (asked == "auto" and not is_long):
         return loss.differentiated
-    logger.info("compiling the training step, as architecture.training.compile is %r", asked)
+    logger.info(
+        "compiling the training step, as architecture.training.compile is %r; this takes about "
+        "half a minute",
+        asked,
+    )
     begin = time.perf_counter()
     size = max(1, len(data) // num_batches)
     try:
@@ -52,7 +56,9 @@ def step_of(
     # a compiler raises whatever it likes
     except Exception as error:  # noqa: BLE001
         reason = " ".join(str(error).split()) or type(error).__name__
-        logger.warning("the training step is not compiled: %.200s", reason)
+        logger.warning(
+            "the training step is not compiled: %.200s; training goes on without", reason
+        )
         return loss.differentiated
     logger.info(
         "compiled the training step in %s; it gives the same to %.0e",

@@ -48,7 +48,10 @@ class GradientHypers:
     """Options that every gradient-trained architecture has."""
 
     batch_size: int | BatchBudget = hyper(
-        8, "systems per training step, or the most atoms or pairs: {atoms: 512}", minimum=1
+        8,
+        "systems per training step, or the most atoms or pairs: {atoms: 512}",
+        minimum=1,
+        instead_of={"max_atoms_per_batch": "batch_size: {atoms: N}"},
     )
     num_epochs: int = hyper(100, "passes over the training set", minimum=1)
     learning_rate: float = hyper(1e-3, "learning rate after warm-up", above=0.0)
@@ -104,7 +107,7 @@ class GradientHypers:
     )
     precision: str = hyper(
         "full",
-        "of matrix products in training: tf32 rounds what is multiplied to 10 bits (Nvidia GPUs), "
+        "of matrix products in training: tf32 rounds what is multiplied to 10 bits (needs a CUDA GPU), "
         "bf16 what goes into linear layers to bfloat16",
         choices=CHOICES,
     )

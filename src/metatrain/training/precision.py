@@ -10,6 +10,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map_only
 
 from metatrain.errors import MetatrainError
+from metatrain.log import logger
 
 CHOICES = ("full", "tf32", "bf16")
 
@@ -29,6 +30,20 @@ def check_precision(asked: str, device: torch.device, dtype: torch.dtype) -> Non
             f"architecture.training.precision: 'tf32' is for Nvidia GPUs, the device is {device}; "
             "use 'full'."
         )
+
+
+def tell_of_precision(asked: str) -> None:
+    """Say what is computed in less than full precision, if anything is.
+
+    :param asked: one of ``CHOICES``
+    """
+    if asked == "bf16":
+        logger.info(
+            "precision bf16: in training, linear layers multiply in bfloat16; all else, and "
+            "validation, is float32"
+        )
+    elif asked == "tf32":
+        logger.info("precision tf32: matrix products are computed in TF32; all else is float32")
 
 
 @contextmanager

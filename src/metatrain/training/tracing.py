@@ -17,6 +17,7 @@ from torch._dynamo.source import ConstantSource
 from torch._guards import TracingContext, tracing
 from torch._inductor.compile_fx import compile_fx
 from torch._inductor.cpp_builder import get_cpp_compiler
+from torch._inductor.exc import InvalidCxxCompiler
 from torch._ops import OpOverload
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental import _config as symbolic_config
@@ -357,6 +358,9 @@ def _conditions(env: _Sizes) -> str:
 def check_compiler(device: torch.device) -> None:
     """Refuse a machine on which nothing can be compiled, before time is spent."""
     if device.type == "cpu":
-        get_cpp_compiler()
+        try:
+            get_cpp_compiler()
+        except InvalidCxxCompiler as error:
+            raise NotCompiled("no C++ compiler was found (install g++)") from error
     elif not has_triton():
         raise NotCompiled(f"there is no compiler for {device.type}")

@@ -21,7 +21,7 @@ from metatrain.training.learnable import Learnable
 from metatrain.training.loggers import LogSession
 from metatrain.training.loop import Data, Loop
 from metatrain.training.memory import keep_freed_memory
-from metatrain.training.precision import check_precision
+from metatrain.training.precision import check_precision, tell_of_precision
 from metatrain.training.scripting import check_scriptable, check_values
 from metatrain.training.standardizing import standardization_for
 from metatrain.training.step import Objective
@@ -91,6 +91,7 @@ class GradientTrainer:
             self._check_that_nothing_needs_validation()
         check_scriptable(model)
         check_precision(self.hypers.precision, devices[0], train_datasets[0].dtype)
+        tell_of_precision(self.hypers.precision)
         training = Learnable.of(train_datasets, model)
         if len(training.pairs.centers) == 0:
             logger.warning("no training system has two atoms within the cutoff, %s", model.cutoff)

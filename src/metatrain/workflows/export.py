@@ -12,7 +12,7 @@ from metatrain import __version__
 from metatrain.checkpoint import RunRecord
 from metatrain.errors import MetatrainError
 from metatrain.export.process import FreshProcess
-from metatrain.export.proof import prove_in
+from metatrain.export.proof import prove
 from metatrain.files import replacing
 from metatrain.log import logger, logging_to_console
 from metatrain.plugins import Architecture
@@ -80,7 +80,7 @@ def write(
     with replacing(output) as temporary:
         exported = with_metadata(model, metadata, dtype)
         exported.save(temporary, collect_extensions=extensions and str(extensions))
-        agreement = prove_in(process, temporary, exported, extensions)
+        agreement = prove(process, temporary, exported, extensions)
     logger.info(
         "exported to %s; loaded in a fresh process: values agree to %.0e, forces and stress "
         "to %.0e, finite differences to %.0e",

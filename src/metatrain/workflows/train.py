@@ -17,9 +17,10 @@ from metatrain.data.dataset import Dataset
 from metatrain.data.known_inputs import check_inputs, overlooked
 from metatrain.data.periodicity import check_periodicity
 from metatrain.data.target import DatasetInfo
-from metatrain.errors import Interrupted, Terminated
+from metatrain.errors import Interrupted, MetatrainError, Terminated
 from metatrain.export.process import FreshProcess
 from metatrain.files import replacing
+from metatrain.hypers.mistakes import located
 from metatrain.log import logger, logging_to_console, logging_to_file
 from metatrain.options import Options, parse
 from metatrain.seeds import stream_seed
@@ -54,7 +55,11 @@ def train(
         check_model_name(output)
         check_writable(output.with_suffix(".ckpt"), "-o")
         check_extensions_folder(extensions)
-        _train(options, output, extensions, restart)
+        try:
+            _train(options, output, extensions, restart)
+        except MetatrainError as error:
+            # what is found out later is told with the line of the option, too
+            raise located(options.place, error) from error
 
 
 def _train(options: Options, output: Path, extensions: Path | None, restart: str | None) -> None:

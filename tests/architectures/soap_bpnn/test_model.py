@@ -12,6 +12,7 @@ from architectures.soap_bpnn.hypers import BpnnHypers, CutoffHypers, SoapHypers
 from metatrain.data.target import DatasetInfo, Target
 from metatrain.errors import MetatrainError
 from metatrain.nn import fold
+from metatrain.training.precision import products_in
 
 SMALL = SoapHypers(max_angular=2, max_radial=2)
 VARIANTS = {
@@ -195,6 +196,22 @@ def test_symbolically_traced_model_holds_for_other_systems(model, crystals, acet
         traced(*acetamide), energies_and_gradients(model, acetamide), strict=True
     ):
         assert_close(ours, expected)
+
+
+def test_bfloat16_reaches_the_largest_linear_layer(structures, build_graph):
+    graph = build_graph([structures["acetamide"]], 5.0)
+    graph = type(graph)(*(x.float() if x.is_floating_point() else x for x in graph))
+    model = new_model(VARIANTS["legacy"]).float()
+    largest = max((p for p in model.parameters() if p.dim() == 2), key=torch.numel)
+
+    def energies(precision):
+        with torch.no_grad(), products_in(precision):
+            return model(graph)["energy"]
+
+    full, rounded = energies("full"), energies("bf16")
+    largest.data = largest.data.bfloat16().float()
+    assert not torch.equal(energies("full"), full)
+    assert torch.equal(energies("bf16"), rounded)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from metatrain.data.frames import Column, Frames
 from metatrain.data.readers import Reader
-from metatrain.data.readers.frame_texts import FrameText, frame_texts
+from metatrain.data.readers.frame_texts import FrameMistake, FrameText, frame_texts
+from metatrain.data.readers.mistakes import parse_comment
 from metatrain.errors import MetatrainError
 
 SYSTEMS_PER_CHUNK = 1000
@@ -77,21 +78,14 @@ def _read_chunk(systems: Iterator[ase.Atoms], path: Path, first: int) -> list[Fr
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             chunk.extend(map(_frames_of, itertools.islice(systems, SYSTEMS_PER_CHUNK)))
+    except FrameMistake as mistake:
+        raise MetatrainError(f"{path}, {mistake}") from mistake
     except Exception as error:  # ASE's formats raise whatever they like
-        raise unreadable(path, first + len(chunk), error) from error
+        raise MetatrainError(
+            f"{path}, system {first + len(chunk)}: cannot be read: {_reason(error)}; "
+            "correct the file, or rename it if it has another format than its name says."
+        ) from error
     return chunk
-
-
-def unreadable(path: Path, system: int, error: Exception) -> MetatrainError:
-    """The message about a system that cannot be read.
-
-    :param system: its place in the file, counted from 0
-    :param error: what came up instead
-    """
-    return MetatrainError(
-        f"{path}, system {system}: cannot be read: {_reason(error)}; "
-        "correct the file, or rename it if it has another format than its name says."
-    )
 
 
 def _reason(error: Exception) -> str:
@@ -101,9 +95,6 @@ def _reason(error: Exception) -> str:
         return "it is no text"
     if isinstance(error, KeyError) and message.strip("'").isalnum():
         return f"{message} is no element"
-    columns = re.fullmatch(r"could not assign tuple of length (\d+) to .* (\d+) fields", message)
-    if columns:
-        return f"a line has {columns[1]} columns where {columns[2]} are declared"
     number = re.fullmatch(r"could not convert string to (?:float|int): (.*)", message)
     if number:
         return f"found {number[1]}, expected a number"
@@ -129,7 +120,13 @@ def _atoms_of(text: FrameText) -> ase.Atoms:
     """
     from ase.io.extxyz import read_xyz  # noqa: PLC0415 (with scipy, a third of a second)
 
-    return next(read_xyz(StringIO(str(text)), 0))
+    try:
+        lines, info = StringIO(str(text)), parse_comment(text)
+        return next(read_xyz(lines, 0, lambda _: info))
+    except FrameMistake:
+        raise
+    except Exception as error:  # ASE raises whatever it likes
+        raise text.mistake(f"cannot be read: {_reason(error)}; correct the file.") from error
 
 
 def read_extxyz(text: FrameText) -> Frames:

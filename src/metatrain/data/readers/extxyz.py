@@ -16,9 +16,13 @@ from metatrain.data.readers.ase import (
     SYSTEMS_PER_CHUNK,
     check_readable,
     read_extxyz,
-    unreadable,
 )
-from metatrain.data.readers.frame_texts import FrameText, NotPlainError, frame_texts
+from metatrain.data.readers.frame_texts import (
+    FrameMistake,
+    FrameText,
+    NotPlainError,
+    frame_texts,
+)
 from metatrain.data.readers.plain_atoms import atom_columns
 from metatrain.data.readers.plain_comments import Group, Layout, comment_columns, group_comments
 from metatrain.errors import MetatrainError
@@ -44,21 +48,21 @@ class ExtxyzReader(Reader):
         for first in itertools.count(step=SYSTEMS_PER_CHUNK):
             chunk, mistake = _take(texts)
             if chunk:
-                yield _frames_of(chunk, path, first)
+                yield _frames_of(chunk, path)
             if mistake is not None:
-                raise unreadable(path, first + len(chunk), mistake) from mistake
+                raise MetatrainError(f"{path}, {mistake}") from mistake
             if len(chunk) < SYSTEMS_PER_CHUNK:
                 if first + len(chunk) == 0:
                     raise MetatrainError(f"{path}: holds no systems; expected at least one.")
                 return
 
 
-def _take(texts: Iterator[FrameText]) -> tuple[list[FrameText], ValueError | None]:
+def _take(texts: Iterator[FrameText]) -> tuple[list[FrameText], FrameMistake | None]:
     """The next chunk, and what is wrong with the text behind it."""
     chunk: list[FrameText] = []
     try:
         chunk.extend(itertools.islice(texts, SYSTEMS_PER_CHUNK))
-    except ValueError as mistake:
+    except FrameMistake as mistake:
         return chunk, mistake
     return chunk, None
 
@@ -70,24 +74,24 @@ class _Part(NamedTuple):
     frames: Frames
 
 
-def _frames_of(chunk: list[FrameText], path: Path, first: int) -> Frames:
+def _frames_of(chunk: list[FrameText], path: Path) -> Frames:
     parts = [
         part
         for layout, group in group_comments([text.comment for text in chunk]).items()
         for part in _read(layout, group, chunk)
     ]
     rest = set(range(len(chunk))).difference(*(part.numbers for part in parts))
-    parts += [_read_by_ase(chunk, number, path, first) for number in sorted(rest)]
+    parts += [_read_by_ase(chunk, number, path) for number in sorted(rest)]
     if len(rest) < len(chunk) and not _agree(parts):
-        parts = [_read_by_ase(chunk, number, path, first) for number in range(len(chunk))]
+        parts = [_read_by_ase(chunk, number, path) for number in range(len(chunk))]
     return _in_order(parts)
 
 
-def _read_by_ase(chunk: list[FrameText], number: int, path: Path, first: int) -> _Part:
+def _read_by_ase(chunk: list[FrameText], number: int, path: Path) -> _Part:
     try:
         return _Part([number], read_extxyz(chunk[number]))
-    except Exception as error:  # ASE raises whatever it likes
-        raise unreadable(path, first + number, error) from error
+    except FrameMistake as mistake:
+        raise MetatrainError(f"{path}, {mistake}") from mistake
 
 
 def _agree(parts: list[_Part]) -> bool:
