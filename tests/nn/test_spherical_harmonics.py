@@ -78,6 +78,12 @@ def test_a_cast_to_float32_and_back_costs_no_digits():
     assert_close(cast(unit), SphericalHarmonics(6).double()(unit), rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("max_angular", [0, 1, 2, 6, 12])
+def test_both_recurrences_give_the_same(max_angular):
+    harmonics, unit = SphericalHarmonics(max_angular).double(), directions(20)
+    assert_close(harmonics.of_components(unit.t()), harmonics(unit), rtol=0, atol=1e-12)
+
+
 def test_scripted_is_the_same():
     unit = directions(5)
     harmonics = SphericalHarmonics(3).double()

@@ -41,4 +41,6 @@ def fill_slots(values: Tensor, slots: Tensor, num_slots: int) -> Tensor:
     :return: (num_slots, F)
     """
     empty = values.new_zeros([num_slots, values.shape[1]])
+    if torch.jit.is_scripting():  # type: ignore[attr-defined]
+        return empty.index_copy_(0, slots, values)
     return empty.index_copy(0, slots, values)

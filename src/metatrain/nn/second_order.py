@@ -333,7 +333,10 @@ class _JacobianProduct(Function):
 
 
 class _PointForSecondDerivative(Function):
-    """The point as it is, whose derivative is that of the gradient there; see :class:`_RowsForSecondDerivative`."""
+    """The point as it is, whose derivative is that of the gradient there.
+
+    Apart for the same reason as :class:`_RowsForSecondDerivative`.
+    """
 
     @staticmethod
     def forward(

@@ -107,6 +107,9 @@ class SphericalExpansion(torch.nn.Module):
         self.radial = CubicHermiteSpline(basis.table())
         self.angular = SphericalHarmonics(max_angular)
         self.channels = channels
+        self.is_embedded = isinstance(channels, EmbeddedChannels)
+        # beyond l = 12 the harmonics of components lose more than 1e-5 to rounding in float32
+        self.fills_directions = max_angular <= 12
         self.num_columns = [channels.num_channels * count for count in self.radial_counts]
 
     def forward(
@@ -122,16 +125,54 @@ class SphericalExpansion(torch.nn.Module):
         """
         radial, directions = self._radial_functions(vectors)
         num_slots = pairs.num_rows * pairs.width
-        angular = fill_slots(self.angular.lean(directions), pairs.slots, num_slots)
-        angular = angular.view(pairs.num_rows, pairs.width, angular.shape[1]).transpose(1, 2)
+        if torch.jit.is_scripting() and self.fills_directions:  # type: ignore[attr-defined]
+            # few columns to fill, for harmonics of slots that stay empty
+            angular = self.angular.of_components(fill_slots(directions, pairs.slots, num_slots).t())
+        else:
+            angular = fill_slots(self.angular.lean(directions), pairs.slots, num_slots)
+        angular = angular.view(pairs.num_rows, pairs.width, angular.shape[1])
         slots, num_each = self.channels.slots(pairs, types, num_types)
-        functions = radial.split(self.radial_counts, dim=1)
+        groups = self._groups(num_each)
+        angular_counts = [sum([self.angular_counts[k] for k in group]) for group in groups]
+        radial_counts = [sum([self.radial_counts[k] for k in group]) for group in groups]
+        functions = radial.split(radial_counts, dim=1)
         coefficients: List[Tensor] = []
-        for k, harmonics in enumerate(angular.split(self.angular_counts, dim=1)):
+        for k, harmonics in enumerate(angular.split(angular_counts, dim=2)):
             part = self.channels(functions[k], types)
             spread = fill_slots(part, slots, num_slots * num_each)
             spread = spread.view(pairs.num_rows, pairs.width, num_each * part.shape[1])
-            coefficients.append(torch.bmm(harmonics, spread))
+            products = torch.bmm(harmonics.transpose(1, 2), spread)
+            if len(groups[k]) == 1:
+                coefficients.append(products)
+            else:
+                coefficients += self._of_each(products, groups[k])
+        return coefficients
+
+    def _groups(self, num_channels: int) -> List[List[int]]:
+        """Which l are multiplied together.
+
+        A product of all harmonics with all radial functions of several l has entries that nobody
+        needs, but with few columns it takes less time than one product for each l.
+        """
+        num_groups = len(self.radial_counts)
+        if torch.jit.is_scripting() and num_channels == 1 and not self.is_embedded:  # type: ignore[attr-defined]
+            num_groups = min(num_groups, 2)
+        width = -(-len(self.radial_counts) // num_groups)
+        degrees = list(range(len(self.radial_counts)))
+        return [degrees[k * width : (k + 1) * width] for k in range(num_groups)]
+
+    def _of_each(self, products: Tensor, group: List[int]) -> List[Tensor]:
+        """The coefficients of each l, from products of all harmonics with all radial functions.
+
+        :param products: (N, sum of 2 l + 1, sum of Q_l)
+        :param group: the l
+        """
+        rows = products.split([self.angular_counts[degree] for degree in group], dim=1)
+        coefficients: List[Tensor] = []
+        first = 0
+        for k, degree in enumerate(group):
+            coefficients.append(rows[k].narrow(2, first, self.radial_counts[degree]))
+            first += self.radial_counts[degree]
         return coefficients
 
     def pair_functions(self, vectors: Tensor) -> Tuple[Tensor, Tensor]:

@@ -5,7 +5,7 @@ from typing import List, Tuple
 
 import numpy as np
 import torch
-from numpy.polynomial import legendre
+from numpy.polynomial import chebyshev, legendre
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -46,6 +46,17 @@ class SphericalHarmonics(torch.nn.Module):
         self.register_buffer("_slope_parts", slopes, persistent=False)
         azimuthal = _azimuthal_columns(max_angular).to(torch.get_default_dtype())
         self.register_buffer("_azimuthal", azimuthal, persistent=False)
+        self._triple_parts: Tensor
+        triples = exact_parts(_triple_coefficients(max_angular))
+        self.register_buffer("_triple_parts", triples, persistent=False)
+        # from x, y, z to the factors 2 (x, x, z), from their squares to those -(x^2 + y^2), but -1
+        ahead = [[2.0, 0.0, 0.0], [2.0, 0.0, 0.0], [0.0, 0.0, 2.0]]
+        back = [[-1.0, -1.0, 0.0], [-1.0, -1.0, 0.0], [0.0, 0.0, 0.0]]
+        self._mixing: Tensor
+        self.register_buffer("_mixing", torch.tensor([ahead, back]), persistent=False)
+        self._ends: Tensor
+        ends = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, -1.0]]).unsqueeze(2)
+        self.register_buffer("_ends", ends, persistent=False)
 
     def forward(self, directions: Tensor) -> Tensor:
         """The harmonics of each direction.
@@ -68,6 +79,30 @@ class SphericalHarmonics(torch.nn.Module):
             slopes = torch.mm(factors, exact(self._slope_parts))
             jacobian = slopes.view(directions.shape[0], 3, factors.shape[1])
         return self._products(with_jacobian(self.factors, directions, factors, jacobian))
+
+    def of_components(self, directions: Tensor) -> Tensor:
+        """The same in fewer and larger operations, which is what counts in a script.
+
+        The real and imaginary part of the powers of x + iy and the Chebyshev polynomials in z
+        follow recurrences of one form, which are done at once:
+
+        w^(k+1) = 2 x w^k - (x^2 + y^2) w^(k-1),  T_(k+1) = 2 z T_k - T_(k-1)
+
+        :param directions: (3, E) unit vectors
+        :return: (E, (max_angular + 1)^2)
+        """
+        coefficients = exact(self._triple_parts)
+        ahead = torch.mm(self._mixing[0], directions)
+        back = torch.addmm(self._ends[1], self._mixing[1], directions.square())
+        triples = [directions] if self.max_angular > 0 else []
+        before = self._ends[0]
+        for k in range(self.max_angular - 1):
+            following = torch.addcmul(back * before, ahead, triples[k])
+            before = triples[k]
+            triples.append(following)
+        triples.append(torch.ones_like(directions[:1]))
+        rows = torch.cat(triples).t()
+        return torch.mm(rows, coefficients[0]) * torch.mm(rows, coefficients[1])
 
     def _products(self, factors: Tensor) -> Tensor:
         polynomials, powers = factors.split(self.num_factors, dim=1)
@@ -112,19 +147,46 @@ def _recurrence(max_angular: int) -> Tuple[List[float], Array]:
 def _polar_coefficients(max_angular: int, scales: Array) -> Tensor:
     """Each polynomial in z as a sum of those of the recurrence, one column for each (l, m).
 
-    sqrt(2 - [m = 0]) sqrt((2l+1) / (4 pi) (l-m)! / (l+m)!) d^m P_l(z) / dz^m, for m >= 0.
-
     :param scales: of the recurrence
     :return: (max_angular + 1, (max_angular + 1)^2)
     """
     columns = []
     for degree in range(max_angular + 1):
         for order in map(abs, range(-degree, degree + 1)):
-            ratio = math.factorial(degree - order) / math.factorial(degree + order)
-            norm = math.sqrt((2 * degree + 1) / (4 * math.pi) * ratio * (2 if order else 1))
-            series = legendre.legder([0.0] * degree + [1.0], order)
-            columns.append(norm * np.pad(series, (0, max_angular + 1 - len(series))))
+            series = _associated(degree, order)
+            columns.append(np.pad(series, (0, max_angular + 1 - len(series))))
     return torch.from_numpy(scales[:, None] * np.stack(columns, axis=1))
+
+
+def _triple_coefficients(max_angular: int) -> Tensor:
+    """The polynomial in z and the part of the power of x + iy of each (l, m), as sums of triples.
+
+    :return: (2, 3 max_angular + 1, (max_angular + 1)^2); the rows are those of the real and the
+        imaginary part of w^k and of T_k, for each k > 0, and of one
+    """
+    size = max_angular + 1
+    table = np.zeros((2, size, 3, size * size))
+    for degree in range(size):
+        for order in range(-degree, degree + 1):
+            column, m = degree * (degree + 1) + order, abs(order)
+            series = _associated(degree, m)
+            polynomial = legendre.Legendre(series).convert(kind=chebyshev.Chebyshev)
+            table[0, : degree - m + 1, 2, column] = polynomial.coef
+            table[1, m, int(order < 0), column] = 1.0
+    # of the three for k = 0, the first and the last are one
+    ones = table[:, 0, 0] + table[:, 0, 2]
+    rows = table[:, 1:].reshape(2, 3 * max_angular, size * size)
+    return torch.from_numpy(np.concatenate([rows, ones[:, None]], axis=1))
+
+
+def _associated(degree: int, order: int) -> Array:
+    """sqrt(2 - [m = 0]) sqrt((2l+1) / (4 pi) (l-m)! / (l+m)!) d^m P_l(z) / dz^m, for m >= 0.
+
+    :return: factors of the Legendre polynomials
+    """
+    ratio = math.factorial(degree - order) / math.factorial(degree + order)
+    norm = math.sqrt((2 * degree + 1) / (4 * math.pi) * ratio * (2 if order else 1))
+    return np.asarray(norm * legendre.legder([0.0] * degree + [1.0], order), dtype=np.float64)
 
 
 def _azimuthal_columns(max_angular: int) -> Tensor:
