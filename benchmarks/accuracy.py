@@ -22,11 +22,12 @@ def main() -> None:
     parser.add_argument("--train", type=Path, required=True, help="structures to learn from")
     parser.add_argument("--test", type=Path, required=True, help="structures to be compared with")
     parser.add_argument("--architecture", default="gap")
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--mtt", type=Path, default=Path(sys.executable).parent / "mtt")
     given = parser.parse_args()
 
     with tempfile.TemporaryDirectory() as folder:
-        options = options_of(given.architecture, given.train, given.test)
+        options = options_of(given.architecture, given.train, given.test, given.seed)
         Path(folder, "options.yaml").write_text(yaml.safe_dump(options, sort_keys=False))
         seconds, peak = train(given.mtt.absolute(), Path(folder))
         (report,) = Path(folder).glob("outputs/*/*/report.json")
@@ -36,7 +37,7 @@ def main() -> None:
     print(f"{seconds:.0f} s, at most {peak:.2f} GiB")
 
 
-def options_of(architecture: str, train: Path, test: Path) -> dict[str, object]:
+def options_of(architecture: str, train: Path, test: Path, seed: int) -> dict[str, object]:
     """The options of the run."""
 
     def data(path: Path) -> dict[str, object]:
@@ -45,7 +46,7 @@ def options_of(architecture: str, train: Path, test: Path) -> dict[str, object]:
         return {"systems": systems, "targets": {"energy": energy}}
 
     return {
-        "seed": 0,
+        "seed": seed,
         "architecture": {"name": architecture},
         "training_set": data(train),
         "validation_set": 0.0,

@@ -120,6 +120,13 @@ def test_a_bad_data_file_is_named_with_the_place_in_it(refused_options, name, co
     assert name in found
 
 
+def test_a_data_file_that_is_called_like_a_section_is_told_as_a_file(refused_options):
+    Path("training_set.xyz").write_text(structure(position="0 0"))
+    found = refused_options(training_set={"systems": {"read_from": "training_set.xyz"}})
+    assert "training_set.xyz, system 0, line 3: has 3 columns" in found
+    assert "options.yaml" not in found
+
+
 def test_a_data_file_that_is_not_there_or_no_file_is_named(refused_options):
     found = refused_options(training_set={"systems": {"read_from": "dta.xyz"}})
     assert "found no file 'dta.xyz'; did you mean 'data.xyz'?" in found

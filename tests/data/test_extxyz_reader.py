@@ -2,8 +2,10 @@
 
 import itertools
 import random
+import warnings
 from pathlib import Path
 
+import ase.io
 import numpy as np
 import pytest
 
@@ -44,7 +46,15 @@ UNUSUAL_PROPERTIES = [
     *("species:S:1:pos:R:3:dipole:R:3", "species:S:1:pos:R:3:magmoms:R:1:charges:I:1"),
     *("species:S:1:pos:R:3:initial_charges:R:1", "Z:I:1:pos:R:3", "species:S:1:pos:I:3"),
     *("species:S:1:pos:R:3:x:R:2:x0:R:1", "species:S:1:pos:R:3:x:R:0", "species:S:1:pos:R"),
+    "species:S:1:pos:R:3:",
 ]
+# what ASE passes over, and is told all the same; behind an empty line, ASE leaves out the rest
+INTENDED_REFUSALS = (
+    "columns where",
+    "has no other that closes it",
+    "Properties is",
+    "expected the number of atoms of system",
+)
 
 
 @pytest.fixture(params=[ExtxyzReader, AseReader])
@@ -80,7 +90,19 @@ def described(value):
 
 
 def assert_read_as_by_ase(path):
-    assert outcome(ExtxyzReader(), path) == outcome(AseReader(), path)
+    found = outcome(ExtxyzReader(), path)
+    assert found == outcome(AseReader(), path)
+    if isinstance(found, str) and is_accepted_by_ase(path):
+        assert any(reason in found for reason in INTENDED_REFUSALS)
+
+
+def is_accepted_by_ase(path):
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return len(ase.io.read(path, ":", format="extxyz")) > 0
+    except Exception:  # noqa: BLE001 (ASE raises whatever it likes)
+        return False
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -1,3 +1,4 @@
+import copy
 import math
 
 import numpy as np
@@ -82,6 +83,28 @@ def test_a_cast_to_float32_and_back_costs_no_digits():
 def test_both_recurrences_give_the_same(max_angular):
     harmonics, unit = SphericalHarmonics(max_angular).double(), directions(20)
     assert_close(harmonics.of_components(unit.t()), harmonics(unit), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("max_angular", "error"), [(6, 2e-6), (12, 2e-5)])
+def test_the_recurrence_of_scripts_rounds_little_in_float32(max_angular, error):
+    unit = directions(2000)
+    unit[:100, :2] *= 1e-3  # near the poles
+    unit = (unit / unit.norm(dim=1, keepdim=True)).float()
+    harmonics = SphericalHarmonics(max_angular)
+    weights = torch.randn(2000, (max_angular + 1) ** 2, generator=torch.Generator().manual_seed(0))
+
+    def value_and_gradient(dtype):
+        components = unit.T.to(dtype).requires_grad_()
+        values = copy.deepcopy(harmonics).to(dtype).of_components(components)
+        (gradient,) = torch.autograd.grad((values * weights.to(dtype)).sum(), components)
+        return values.detach().double(), gradient.double()
+
+    (value, gradient), (exact_value, exact_gradient) = map(
+        value_and_gradient, (torch.float32, torch.float64)
+    )
+    assert_close(value, exact_value, rtol=0, atol=error)
+    scale = float(exact_gradient.abs().max())
+    assert_close(gradient, exact_gradient, rtol=0, atol=error * scale)
 
 
 def test_scripted_is_the_same():

@@ -7,13 +7,11 @@ from torch import Tensor
 
 from metatrain.nn import TokenLayout, token_layout
 
-NUM_TOKENS = 4096
-"""Tokens of a part, about. Tensors of more leave the cache between two operations."""
-NUM_TOKENS_OF_EXPORT = 1024
-"""The same in an exported model: its largest tensors have a megabyte or two.
+NUM_TOKENS = 2048
+"""Tokens of a part, about: its largest tensors have some megabytes.
 
-Processes that give memory back to the system after each call, as those of simulations do, pay
-several times as much for larger ones.
+Larger ones leave the cache between two operations; with smaller ones, the second of two threads
+has too little to do.
 """
 
 

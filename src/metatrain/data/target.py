@@ -159,7 +159,8 @@ class Target:
         """
         from metatensor.torch import Labels, TensorBlock  # noqa: PLC0415 (takes half a second)
 
-        properties = Labels.range(self.property_name, self.num_properties)
+        # Labels.range cannot be saved in an export
+        properties = Labels(self.property_name, torch.arange(self.num_properties).reshape(-1, 1))
         return [
             TensorBlock(
                 values=values[:, block.columns].reshape(

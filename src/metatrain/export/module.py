@@ -34,21 +34,14 @@ class TargetOutput(torch.nn.Module):
     """
 
     # TorchScript cannot tell the type of an empty list
-    component_names: List[List[str]]
-    component_ranges: List[List[Tuple[int, int]]]
+    components: List[List[Labels]]
 
     def __init__(self, target: Any, baseline: Tensor, scale: Tensor) -> None:
         super().__init__()
-        self.property_name: str = target.property_name
-        self.num_properties: int = target.num_properties
-        self.key_names: List[str] = target.key_names
-        self.keys: List[List[int]] = [list(block.key) for block in target.blocks]
-        self.component_names = [[name for name, _ in block.components] for block in target.blocks]
-        # where the indices of each component begin and end
-        self.component_ranges = [
-            [(indices.start, indices.stop) for _, indices in block.components]
-            for block in target.blocks
-        ]
+        layout = target.layout
+        self.keys = layout.keys
+        self.components = [block.components for block in layout.blocks()]
+        self.properties = layout.block(0).properties
         self.is_mean: bool = not target.is_per_atom and not target.is_extensive
         self.baseline: Tensor
         self.scale: Tensor
@@ -98,30 +91,19 @@ class TargetOutput(torch.nn.Module):
         :param samples: what the rows belong to
         """
         device = values.device
-        properties = _labels(self.property_name, 0, self.num_properties, device)
+        properties = self.properties.to(device)
         blocks: List[TensorBlock] = []
         first = 0
-        for index, ranges in enumerate(self.component_ranges):
-            shape = [len(values)]
-            components: List[Labels] = []
-            width = self.num_properties
-            for axis, (start, stop) in enumerate(ranges):
-                name = self.component_names[index][axis]
-                components.append(_labels(name, start, stop, device))
-                shape.append(stop - start)
-                width *= stop - start
-            shape.append(self.num_properties)
-            block = values[:, first : first + width].reshape(shape)
+        for own in self.components:
+            components = [labels.to(device) for labels in own]
+            shape = [len(labels) for labels in own] + [len(properties)]
+            width = 1
+            for length in shape:
+                width *= length
+            block = values[:, first : first + width].reshape([len(values)] + shape)  # noqa: RUF005
             blocks.append(TensorBlock(block, samples, components, properties))
             first += width
-        keys = torch.tensor(self.keys, dtype=torch.int32, device=device)
-        return TensorMap(Labels(self.key_names, keys), blocks)
-
-
-def _labels(name: str, start: int, stop: int, device: torch.device) -> Labels:
-    """The labels of one dimension; ``Labels.range`` cannot be saved in an export."""
-    indices = torch.arange(start, stop, dtype=torch.int32, device=device)
-    return Labels([name], indices.unsqueeze(1))
+        return TensorMap(self.keys.to(device), blocks)
 
 
 def joined(parts: List[Tensor]) -> Tensor:
@@ -129,19 +111,19 @@ def joined(parts: List[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
-def retain_memory(num_bytes: int) -> None:
-    """Let the next steps use the memory of this one, instead of new pages from the system.
+def retain_memory(num_bytes: int) -> bool:
+    """Let steps use the memory of those before, instead of new pages from the system.
 
     glibc gives back what is free beyond twice the largest block (up to 32 MiB) that it mapped on
-    its own and that was freed. Thus one large block, never written to, is enough; other allocators
-    take no notice. Without, a fifth of the time of a step can go into page faults.
+    its own and that was freed. Thus one large block, never written to, is enough for all that the
+    process does; other allocators take no notice. Without, up to a fourth of the time of a step
+    goes into page faults.
 
     :param num_bytes: size of the block
+    :return: whether there was such a block
     """
-    block = torch.empty([num_bytes], dtype=torch.uint8)
-    # TorchScript would leave out a block that nobody looks at
-    if block.numel() != num_bytes:
-        raise RuntimeError("no memory")
+    # TorchScript leaves out a block that nobody looks at.
+    return torch.empty([num_bytes], dtype=torch.uint8).numel() > 0
 
 
 class AtomisticExport(torch.nn.Module):
@@ -184,7 +166,8 @@ class AtomisticExport(torch.nn.Module):
         # the first and the last value of each input
         self.known_inputs = {name: (known[0], known[-1]) for name, known in model.inputs.items()}
         self.periodicities: List[int] = list(model.periodicities)
-        self.retained_bytes = RETAINED_BYTES
+        self.num_retained_bytes = RETAINED_BYTES
+        self.retains_memory = False
 
     def requested_neighbor_lists(self) -> List[NeighborListOptions]:
         """The list of pairs that an engine has to attach to the systems."""
@@ -210,7 +193,8 @@ class AtomisticExport(torch.nn.Module):
         if len(outputs) == 0 or len(systems) == 0:
             return results
         self.check_periodicity(systems)
-        retain_memory(self.retained_bytes)
+        if not self.retains_memory:
+            self.retains_memory = retain_memory(self.num_retained_bytes)
         graph = self.graph(systems)
         per_atom = self.network(graph)
         prior = self.network.prior(graph)

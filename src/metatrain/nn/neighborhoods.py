@@ -42,5 +42,6 @@ def fill_slots(values: Tensor, slots: Tensor, num_slots: int) -> Tensor:
     """
     empty = values.new_zeros([num_slots, values.shape[1]])
     if torch.jit.is_scripting():  # type: ignore[attr-defined]
+        # saves a copy; compiled graphs want no tensor changed in place
         return empty.index_copy_(0, slots, values)
     return empty.index_copy(0, slots, values)

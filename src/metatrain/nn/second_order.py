@@ -3,7 +3,8 @@
 Whoever learns forces differentiates twice, and most of the time of a training step goes
 into derivatives of derivatives. For the functions here they are written out, in far fewer
 passes over memory than autograd takes to find them from those of multiplication and
-addition. TorchScript, which knows no such functions, gets the formulas alone.
+addition. TorchScript, which knows no such functions, gets the formulas alone. Third derivatives
+are not right.
 """
 
 from collections.abc import Callable

@@ -126,7 +126,8 @@ class SphericalExpansion(torch.nn.Module):
         radial, directions = self._radial_functions(vectors)
         num_slots = pairs.num_rows * pairs.width
         if torch.jit.is_scripting() and self.fills_directions:  # type: ignore[attr-defined]
-            # few columns to fill, for harmonics of slots that stay empty
+            # The harmonics of empty slots, too, whose vector is zero: they cost less than it takes to
+            # move those of the pairs, (L + 1)^2 columns, rather than the three of their directions.
             angular = self.angular.of_components(fill_slots(directions, pairs.slots, num_slots).t())
         else:
             angular = fill_slots(self.angular.lean(directions), pairs.slots, num_slots)
@@ -148,14 +149,17 @@ class SphericalExpansion(torch.nn.Module):
                 coefficients += self._of_each(products, groups[k])
         return coefficients
 
-    def _groups(self, num_channels: int) -> List[List[int]]:
+    def _groups(self, num_each: int) -> List[List[int]]:
         """Which l are multiplied together.
 
         A product of all harmonics with all radial functions of several l has entries that nobody
-        needs, but with few columns it takes less time than one product for each l.
+        needs, but with few columns it takes less time than one product for each l. Embedded
+        channels have several columns for each function, and no single one to choose them by.
+
+        :param num_each: columns for each radial function, but those of embedded channels
         """
         num_groups = len(self.radial_counts)
-        if torch.jit.is_scripting() and num_channels == 1 and not self.is_embedded:  # type: ignore[attr-defined]
+        if torch.jit.is_scripting() and num_each == 1 and not self.is_embedded:  # type: ignore[attr-defined]
             num_groups = min(num_groups, 2)
         width = -(-len(self.radial_counts) // num_groups)
         degrees = list(range(len(self.radial_counts)))

@@ -55,11 +55,8 @@ def train(
         check_model_name(output)
         check_writable(output.with_suffix(".ckpt"), "-o")
         check_extensions_folder(extensions)
-        try:
+        with _lines_told(options):
             _train(options, output, extensions, restart)
-        except MetatrainError as error:
-            # what is found out later is told with the line of the option, too
-            raise located(options.place, error) from error
 
 
 def _train(options: Options, output: Path, extensions: Path | None, restart: str | None) -> None:
@@ -73,7 +70,7 @@ def _train(options: Options, output: Path, extensions: Path | None, restart: str
     seed = _seed(options, unbroken)
 
     folder = new_run_folder()
-    with logging_to_file(folder / "train.log"):
+    with logging_to_file(folder / "train.log"), _lines_told(options):
         logger.info("metatrain %s, %s; this run is in %s", __version__, plugin.name, folder)
         for note in options.notes:
             logger.warning("%s", note)
@@ -116,6 +113,18 @@ def _train(options: Options, output: Path, extensions: Path | None, restart: str
 
                 report(parts, device, folder)
         logger.info("exported model: %s", output)
+
+
+@contextmanager
+def _lines_told(options: Options) -> Iterator[None]:
+    """Within this context errors about options that are found late have their lines, too."""
+    try:
+        yield
+    except MetatrainError as error:
+        told = located(options.place, error)
+        if told is error:
+            raise
+        raise told from error
 
 
 @contextmanager

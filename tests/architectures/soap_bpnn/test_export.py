@@ -1,7 +1,10 @@
-"""The proof of an export, for cutoffs whose kinks lie anywhere among its test systems."""
+"""What is exported: that it computes the same, and keeps the memory of its steps."""
 
 import copy
 import dataclasses
+import platform
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -68,3 +71,29 @@ def test_the_script_joins_products_of_one_element_without_a_change(max_angular, 
     for _ in range(3):  # TorchScript optimises after the first calls
         (found,) = torch.autograd.grad(scripted(graph)["energy"].sum(), vectors)
         assert_close(found, expected, rtol=1e-11, atol=1e-11)
+
+
+STEPS = """
+import resource, sys
+from ase.build import bulk
+from metatomic_ase import MetatomicCalculator
+
+atoms = bulk("C", "diamond", 3.567, cubic=True) * (2, 2, 2)
+atoms.calc = MetatomicCalculator(sys.argv[1], device="cpu")
+faults = []
+for seed in range(20):
+    atoms.rattle(1e-3, seed=seed)
+    atoms.get_forces()
+    faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+print(faults[-1] - faults[9])
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries decide themselves")
+def test_steps_of_an_engine_ask_the_system_for_no_memory(tmp_path):
+    torch.manual_seed(0)
+    SoapBpnn(SoapBpnnHypers(), INFO).export().save(tmp_path / "model.pt")
+    command = [sys.executable, "-W", "ignore", "-c", STEPS, tmp_path / "model.pt"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    # pages in ten steps; about 10,000 if all of it were given back after each
+    assert int(done.stdout) < 2000

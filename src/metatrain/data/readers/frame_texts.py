@@ -7,6 +7,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 BYTES_PER_READ = 1 << 19
+MOST_DIGITS = 20
 # the bytes of text that means the same to everybody
 PRINTABLE = bytes([*range(ord(" "), ord("~") + 1), *b"\t\n"])
 
@@ -85,10 +86,10 @@ def frame_texts(path: Path) -> Iterator[FrameText]:
 
 
 def _number_of_atoms(header: bytes) -> int | None:
-    if header[:-1].isdigit():
+    if header[:-1].isdigit() and len(header) < MOST_DIGITS:
         return int(header)
     number = header.decode(errors="replace").strip()
-    return int(number) if number.isdecimal() else None
+    return int(number) if number.isdecimal() and len(number) < MOST_DIGITS else None
 
 
 def _no_header(header: bytes, line: int, last: FrameText | None) -> FrameMistake:

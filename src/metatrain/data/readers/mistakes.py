@@ -5,7 +5,7 @@ from typing import Any
 
 from metatrain.data.readers.frame_texts import FrameText
 
-_PROPERTIES = re.compile(r"[^:]+:[RISL]:[0-9]+(:[^:]+:[RISL]:[0-9]+)*")
+_PROPERTIES = re.compile(r"[^:]+:[RISL]:[0-9]+(:[^:]+:[RISL]:[0-9]+)*:?")
 # As far as what is opened is closed; a backslash takes its meaning from what follows it.
 _CLOSED = re.compile(
     r"""(?:[^\\"'{\[]|\\(?:.|$)|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'"""
