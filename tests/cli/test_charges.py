@@ -90,7 +90,7 @@ def test_charges_that_the_model_does_not_know_stop_before_training(folder, capsy
     path = write_options(Path("options.yaml"), options(architecture={"model": model}))
     assert main(["train", str(path)]) == 2
     message = capsys.readouterr().err
-    assert message.startswith("error: training_set: ")
+    assert message.startswith("error: options.yaml, line ")
     assert "systems.xyz, system 2: charge (read from 'charge') is 1, but the model" in message
     assert "raise the largest one in architecture.model" in message
     assert not (folder / "model.pt").exists()

@@ -57,6 +57,6 @@ def test_a_chain_stops_before_training(capsys):
     write_data(systems.molecule(), systems.chain())
     assert main(["train", "options.yaml"]) == 2
     message = capsys.readouterr().err
-    assert message.startswith("error: training_set: ")
+    assert message.startswith("error: options.yaml, line ")
     assert "data.xyz, system 1: is periodic in 1 of 3 directions" in message
     assert not Path("model.pt").exists()
