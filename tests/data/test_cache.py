@@ -139,10 +139,19 @@ def test_where_nothing_can_be_written_the_run_goes_on_with_a_warning(source, tmp
     assert "not kept for the next start" in record.message
 
 
-def test_nothing_is_kept_if_it_is_switched_off(source, monkeypatch):
-    monkeypatch.setenv("METATRAIN_CACHE", "off")
+@pytest.mark.parametrize("word", ["off", "OFF", "0", "no"])
+def test_nothing_is_kept_if_it_is_switched_off(source, monkeypatch, tmp_path, word):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("METATRAIN_CACHE", word)
     read_columns(source)
     assert not folder_of(source).exists()
+    assert not (tmp_path / word).exists()
+
+
+def test_a_word_that_is_no_path_is_no_folder(source, monkeypatch):
+    monkeypatch.setenv("METATRAIN_CACHE", "nonsense")
+    with pytest.raises(MetatrainError, match="METATRAIN_CACHE: found 'nonsense', expected 'off'"):
+        read_columns(source)
 
 
 def test_small_files_are_not_kept(source, monkeypatch):

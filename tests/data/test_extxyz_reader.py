@@ -280,9 +280,9 @@ MISTAKES = {
     + "1\nProperties=species:S:1:pos:R:3 x=1\nH 0 0 0 1\n": "system 1, line 7: has 5 columns where "
     "Properties declares 4",
     PLAIN
-    + '1\nLattice="9 0 0 0 9 0 0 0 9 x=1\nH 0 0 0\n': "system 1, line 6: the \" before '9 0 0 0 9",
+    + '1\nLattice="9 0 0 0 9 0 0 0 9 x=1\nH 0 0 0\n': "system 1, line 6: the \" behind 'Lattice='",
     PLAIN
-    + '1\nLattice="9 0 0 0 9 0 0 0 9 pbc="T T F"\nH 0 0 0\n': "system 1, line 6: the \" before ''",
+    + '1\nLattice="9 0 0 0 9 0 0 0 9 pbc="T T F"\nH 0 0 0\n': "system 1, line 6: the \" behind '9 0 0 0 9 pbc=\"T T F'",
     PLAIN + '1\nLattice="9 0 0"\nH 0 0 0\n': "system 1, line 6: Lattice is '9 0 0', expected nine "
     "numbers, one cell vector after the other",
     "1\nProperties=species:S:1:pos:R\nH 0 0 0\n": "system 0, line 2: Properties is "

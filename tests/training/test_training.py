@@ -282,6 +282,7 @@ def test_batches_may_be_as_large_as_a_number_of_atoms(tmp_path, caplog):
         )
     assert len(Watched.notes) == 3 * 4
     assert "larger than batch_size" not in caplog.text
+    assert "4 training steps per epoch, with " in caplog.text
 
 
 def test_systems_that_are_larger_than_a_batch_are_told_of(tmp_path, caplog):

@@ -11,7 +11,7 @@ from version 8 to 16 of `pet`.
 
 The cost of a layer grows with the square of an atom's number of neighbors, in time and memory,
 and hardly with the number of elements; `num_neighbors_adaptive` bounds it in dense systems.
-Atoms of similar numbers of neighbors are treated together, in parts of some two thousand atoms and
+Atoms of similar numbers of neighbors are treated together, in parts of some thousand atoms and
 pairs, so that little is padded and tensors stay in the cache; on a GPU all at once.
 """
 

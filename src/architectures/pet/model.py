@@ -14,6 +14,7 @@ from architectures.pet.long_range import LongRange
 from architectures.pet.pair_selection import Neighborhoods, PairSelection
 from architectures.pet.parts import (
     NUM_TOKENS,
+    NUM_TOKENS_OF_EXPORT,
     in_own_order,
     part_by_part,
     parts_of,
@@ -50,6 +51,7 @@ class Pet(GraphModel):
         self.num_message_passing = hypers.num_gnn_layers + is_further
         self.num_heads = hypers.num_heads
         self.num_tokens = NUM_TOKENS
+        self.num_tokens_of_export = NUM_TOKENS_OF_EXPORT
         self.type_index = AtomicTypeIndex(dataset_info.atomic_types)
         self.selection = PairSelection(hypers)
         featurizer = ResidualFeaturizer if is_residual else FeedForwardFeaturizer
@@ -113,7 +115,9 @@ class Pet(GraphModel):
         # a pair at the very cutoff has no weight, and shall have a logarithm
         log_weights = weights.clamp(min=1e-15).log()
         # by the pairs that were given, whose number symbolic tracing knows
-        num_parts = (types.shape[0] + given.centers.shape[0]) // self.num_tokens + 1
+        is_exported = torch.jit.is_scripting()  # type: ignore[attr-defined]
+        num_tokens = self.num_tokens_of_export if is_exported else self.num_tokens
+        num_parts = (types.shape[0] + given.centers.shape[0]) // num_tokens + 1
         num_parts = max(1, min(num_parts, types.shape[0]))
         if graph.types.is_cuda:
             num_parts = 1  # a GPU is the faster the more it gets at once

@@ -15,12 +15,14 @@ from metatrain.data.columns import Columns
 from metatrain.data.columns_file import open_columns, write_columns
 from metatrain.data.files import DataFile, files_of, gradients_of
 from metatrain.data.source import DataSource
+from metatrain.errors import MetatrainError
 from metatrain.log import logger
 
 # Files that are smaller are read within a second.
 LEAST_BYTES = 64 << 20
 SECONDS_UNUSED = 30 * 24 * 3600.0
 SWITCH = "METATRAIN_CACHE"
+NO = ("off", "no", "false", "0")
 FOLDER = ".metatrain-cache"
 SUFFIX = ".columns"
 # by the convention of bford.info/cachedir
@@ -68,8 +70,17 @@ def _holds_any(folder: Path) -> bool:
 def _folders(source: DataSource) -> list[Path]:
     """Where columns may be kept, the best place first."""
     switch = os.environ.get(SWITCH, "")
+    if switch.lower() in NO:
+        return []
     if switch:
-        return [] if switch == "off" else [Path(switch)]
+        folder = Path(switch).expanduser()
+        # a word that was meant otherwise is no folder
+        if not folder.is_absolute():
+            raise MetatrainError(
+                f"{SWITCH}: found {switch!r}, expected 'off', or the whole path of a folder; unset it "
+                "to have the cache beside the data."
+            )
+        return [folder]
     of_user = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
     return [Path(source.systems.read_from).parent / FOLDER, of_user / "metatrain"]
 

@@ -18,9 +18,17 @@ def batching(data: BatchColumns, size: int | BatchBudget) -> EqualBatches | Bala
     return EqualBatches(len(data), size)
 
 
-def tell_of_sizes(data: BatchColumns, size: int | BatchBudget) -> None:
-    """Log where batches will not be as large as was asked for."""
+def tell_of_sizes(data: BatchColumns, size: int | BatchBudget, num_batches: int) -> None:
+    """Log how large batches will be where the option does not say it.
+
+    :param num_batches: of an epoch
+    """
     if isinstance(size, BatchBudget):
+        logger.info(
+            "%d training steps per epoch, with %.3g systems each",
+            num_batches,
+            len(data) / num_batches,
+        )
         num_alone = int((_shares(data, size) > 1).sum())
         if num_alone:
             logger.info(

@@ -40,8 +40,8 @@ def step_of(
     if asked == "off" or (asked == "auto" and not is_long):
         return loss.differentiated
     logger.info(
-        "compiling the training step, as architecture.training.compile is %r; this takes about "
-        "half a minute",
+        "compiling the training step, as architecture.training.compile is %r; this takes a minute, "
+        "or many with a large model, and a few seconds once it is known",
         asked,
     )
     begin = time.perf_counter()

@@ -105,8 +105,8 @@ class GradientTrainer:
             Learnable.of(val_datasets, model).batches(model, devices[0]) if val_datasets else None,
         )
         check_values(model, data.training.batch(torch.arange(1)).graph)
-        tell_of_sizes(data.training, self.hypers.batch_size)
         self._loop = self._new_loop(model, devices[0], data)
+        tell_of_sizes(data.training, self.hypers.batch_size, self._loop.steps_per_epoch)
         if self._saved is not None:
             self._check_that_it_can_go_on(self._saved)
             self._loop.restore(self._saved, self._saved["hypers"]["learning_rate"])

@@ -62,8 +62,8 @@ def _check_closed(text: FrameText, comment: str) -> None:
     # an apostrophe in other text is no quote
     if end < len(comment) and f"={comment[end]}" in comment:
         raise text.mistake(
-            f"the {comment[end]} before {comment[end + 1 : end + 41]!r} has no other that closes "
-            "it; add the one that is missing.",
+            f"the {comment[end]} behind {comment[max(0, end - 20) : end]!r} has no other that "
+            "closes it; add the one that is missing.",
             line=1,
         )
 
