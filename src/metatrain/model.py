@@ -112,6 +112,10 @@ class GraphModel(torch.nn.Module, ABC):
     def forward(self, graph: Graph) -> Dict[str, Tensor]:
         """Values per atom, before scale and baseline.
 
+        A model that spends time on each target may have a second parameter, ``targets:
+        Optional[List[str]] = None``, and leave out those that are not named: an engine that
+        wants energies alone then waits for nothing else.
+
         :param graph: the systems
         :return: (N, V) for each target, V being its ``num_values``
         """
@@ -220,15 +224,19 @@ class GraphModel(torch.nn.Module, ABC):
         """
         return transferred(self, dataset_info)
 
-    def export(self, dtype: torch.dtype = torch.float64) -> "AtomisticModel":
+    def export(
+        self, dtype: torch.dtype = torch.float64, *, is_folded: bool = True
+    ) -> "AtomisticModel":
         """The model as metatomic engines load it.
 
         :param dtype: of what engines give and get; the network keeps its own, unless this
             is float32, which makes all of it float32
+        :param is_folded: whether weights are multiplied with each other once, rather than in
+            each call; see :class:`metatrain.nn.Foldable`
         """
         from metatrain.export.module import AtomisticExport  # noqa: PLC0415 (takes half a second)
 
-        return AtomisticExport.of(self, dtype)
+        return AtomisticExport.of(self, dtype, is_folded=is_folded)
 
 
 @contextmanager

@@ -11,7 +11,9 @@ from metatomic.torch import ModelEvaluationOptions, ModelOutput, load_atomistic_
 from torch.testing import assert_close
 
 from metatrain.data.dataset import Dataset
-from metatrain.data.target import Target
+from metatrain.data.target import DatasetInfo, Target
+from metatrain.export.module import AtomisticExport
+from metatrain.plugins import load_architecture
 from metatrain.standardize import Standardization
 from metatrain.testing import systems
 from pair_model import ENERGY, PairModel, new_model
@@ -148,6 +150,28 @@ def test_several_targets_come_from_one_file():
     assert set(together.capabilities().outputs) == {"energy", "mtt::gap", "mtt::charge"}
     for name, unit, kind in (("energy", "eV", "system"), ("mtt::charge", "e", "atom")):
         assert evaluate(together, [systems.crystal()], name, unit, kind).values.isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["soap_bpnn", "pet"])
+def test_no_time_is_spent_on_targets_that_are_not_asked_for(name):
+    plugin = load_architecture(name, "")
+    info = DatasetInfo("angstrom", [1, 6, 8], {"energy": ENERGY, "mtt::charge": CHARGE})
+    model = plugin.model_class(plugin.model_class.Hypers(), info).eval()
+    export = AtomisticExport(model, torch.float64)
+    script, computed = torch.jit.script(export), []
+    for target, readout in zip(info.targets, model.readouts, strict=True):
+        readout.register_forward_hook(lambda *_, target=target: computed.append(target))
+    given = systems_of(model.export(), systems.molecule())
+    wanted = {target.name: ModelOutput(sample_kind="atom") for target in (ENERGY, CHARGE)}
+    both = export(given, wanted)
+    assert computed == ["energy", "mtt::charge"]
+    for target, output in wanted.items():
+        computed.clear()
+        for module in (export, script):
+            alone = module(given, {target: output})
+            assert list(alone) == [target]
+            assert_close(alone[target].block().values, both[target].block().values)
+        assert computed == [target]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """PET: a transformer on the neighborhood of each atom, and messages between neighborhoods."""
 
 from collections.abc import Mapping
-from typing import Dict, Optional, Self, Tuple
+from typing import Dict, List, Optional, Self, Tuple
 
 import torch
 from torch import Tensor, nn
@@ -94,16 +94,19 @@ class Pet(GraphModel):
         weights = weights_of(published, model.state_dict())
         return model.with_weights(weights, published.standardization)
 
-    def forward(self, graph: Graph) -> Dict[str, Tensor]:
+    def forward(self, graph: Graph, targets: Optional[List[str]] = None) -> Dict[str, Tensor]:
         """Values per atom, before scale and baseline.
 
         :param graph: the systems
+        :param targets: those wanted; all if ``None``
         :return: (N, V) for each target
         """
         features, neighborhoods = self.features(graph)
         values: Dict[str, Tensor] = {}
         for k, readout in enumerate(self.readouts):
-            values[self.target_names[k]] = readout(features, neighborhoods)
+            name = self.target_names[k]
+            if targets is None or name in targets:
+                values[name] = readout(features, neighborhoods)
         return values
 
     def features(self, graph: Graph) -> Tuple[Features, Neighborhoods]:

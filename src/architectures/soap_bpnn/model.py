@@ -1,7 +1,7 @@
 """SOAP-BPNN: neural networks on the SOAP power spectrum."""
 
 from collections.abc import Mapping
-from typing import Dict, Final, List, Self, Tuple
+from typing import Dict, Final, List, Optional, Self, Tuple
 
 import torch
 from torch import Tensor
@@ -134,16 +134,19 @@ class SoapBpnn(GraphModel):
         weights = weights_of(published, model.hypers, model.state_dict(), order)
         return model.with_weights(weights, published.standardization)
 
-    def forward(self, graph: Graph) -> Dict[str, Tensor]:
+    def forward(self, graph: Graph, targets: Optional[List[str]] = None) -> Dict[str, Tensor]:
         """Values per atom, before scale and baseline.
 
         :param graph: the systems
+        :param targets: those wanted; all if ``None``
         :return: (N, P) for each target
         """
         features, rows, sizes = self.hidden_features(graph)
         values: Dict[str, Tensor] = {}
         for k, target_readout in enumerate(self.readouts):
-            values[self.target_names[k]] = target_readout(features, sizes).index_select(0, rows)
+            name = self.target_names[k]
+            if targets is None or name in targets:
+                values[name] = target_readout(features, sizes).index_select(0, rows)
         return values
 
     def hidden_features(self, graph: Graph) -> Tuple[Tensor, Tensor, List[int]]:

@@ -1,10 +1,11 @@
 """The module inside an exported model: systems in, ``TensorMap``s out."""
 
 import copy
+import inspect
 import math
 
 # TorchScript reads the annotations of forward, and knows typing's names only.
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, Final, List, Optional, Tuple
 
 import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
@@ -106,7 +107,7 @@ class TargetOutput(torch.nn.Module):
         return TensorMap(self.keys.to(device), blocks)
 
 
-def joined(parts: List[Tensor]) -> Tensor:
+def one_tensor(parts: List[Tensor]) -> Tensor:
     """All parts as one tensor; a single one, which engines mostly give, is not copied."""
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
@@ -139,10 +140,12 @@ class AtomisticExport(torch.nn.Module):
 
     # TorchScript cannot tell the type of an empty dictionary
     known_inputs: Dict[str, Tuple[int, int]]
+    takes_targets: Final[bool]
 
     def __init__(self, model: Any, dtype: torch.dtype) -> None:
         super().__init__()
         self.network = model
+        self.takes_targets = "targets" in inspect.signature(model.forward).parameters
         self.neighbor_list = NeighborListOptions(cutoff=model.cutoff, full_list=True, strict=True)
         targets = model.dataset_info.targets
         standardization = model.standardization
@@ -196,7 +199,7 @@ class AtomisticExport(torch.nn.Module):
         if not self.retains_memory:
             self.retains_memory = retain_memory(self.num_retained_bytes)
         graph = self.graph(systems)
-        per_atom = self.network(graph)
+        per_atom = self.network_values(graph, outputs)
         prior = self.network.prior(graph)
         rows = self.row_of_type.index_select(0, graph.types)
         selected: Optional[Tensor] = None
@@ -223,13 +226,26 @@ class AtomisticExport(torch.nn.Module):
                 results[name] = target.tensor_map(values, labels)  # type: ignore[operator]
         return results
 
+    def network_values(self, graph: Graph, outputs: Dict[str, ModelOutput]) -> Dict[str, Tensor]:
+        """(N, V) what the network says, of other targets only if it cannot leave them out.
+
+        :param outputs: what is asked for
+        """
+        if not self.takes_targets:
+            return self.network(graph)
+        wanted: List[str] = []
+        for name in self.names:
+            if name in outputs:
+                wanted.append(name)  # noqa: PERF401 (no filter in TorchScript's comprehensions)
+        return self.network(graph, wanted)
+
     def samples(self, systems: List[System], system: Tensor) -> Tensor:
         """(N, 2) system and number within the system of each atom.
 
         :param system: (N,)
         """
         atoms = [torch.arange(len(one), device=system.device) for one in systems]
-        return torch.stack([system, joined(atoms)], dim=1).to(torch.int32)
+        return torch.stack([system, one_tensor(atoms)], dim=1).to(torch.int32)
 
     def check_periodicity(self, systems: List[System]) -> None:
         """Refuse systems that are periodic in a way that the model cannot treat."""
@@ -266,23 +282,23 @@ class AtomisticExport(torch.nn.Module):
             cells.append(one.cell.unsqueeze(0))
             system.append(torch.full_like(one.types, index, dtype=torch.int64))
             num_atoms += len(one)
-        all_samples = joined(samples)
+        all_samples = one_tensor(samples)
         order = torch.argsort(all_samples[:, 0], stable=True)
         all_samples = all_samples.index_select(0, order)
         first_second = all_samples[:, :2].t().to(torch.int64).contiguous()
-        all_vectors = joined(vectors).to(dtype)
+        all_vectors = one_tensor(vectors).to(dtype)
         # where each pair goes: the derivative of a choice would be a sum, one pair at a time
         places = torch.empty_like(order).index_copy(
             0, order, torch.arange(len(order), device=order.device)
         )
         return Graph(
-            types=joined(types).to(torch.int64),
+            types=one_tensor(types).to(torch.int64),
             vectors=torch.empty_like(all_vectors).index_copy_(0, places, all_vectors),
             centers=first_second[0],
             neighbors=first_second[1],
-            system=joined(system),
-            positions=joined(positions).to(dtype),
-            cells=joined(cells).to(dtype),
+            system=one_tensor(system),
+            positions=one_tensor(positions).to(dtype),
+            cells=one_tensor(cells).to(dtype),
             shifts=all_samples[:, 2:5],
             charges=self.input_values(systems, "charge", 0),
             spin_multiplicities=self.input_values(systems, "spin_multiplicity", 1),
@@ -314,17 +330,19 @@ class AtomisticExport(torch.nn.Module):
         return numbers.to(torch.int64)
 
     @classmethod
-    def of(cls, model: Any, dtype: torch.dtype = torch.float64) -> AtomisticModel:
+    def of(cls, model: Any, dtype: torch.dtype, *, is_folded: bool) -> AtomisticModel:
         """The metatomic model of a :class:`metatrain.model.GraphModel`.
 
         :param model: the model, in the precision its network shall run in
         :param dtype: what an engine gives and gets; float32 makes all of it float32
+        :param is_folded: whether products of weights take the place of weights
         """
         # Saving, casting or moving what is exported must not reach the model that is trained.
         model = copy.deepcopy(model).to("cpu").eval()
         if dtype == torch.float32:
             model = model.to(dtype)
-        fold(model)
+        if is_folded:
+            fold(model)
         module = cls(model, dtype).eval()
         outputs = {
             target.name: ModelOutput(
