@@ -41,10 +41,10 @@ def token_layout(centers: Tensor, num_atoms: int, num_heads: int) -> TokenLayout
     counts = centers.new_zeros([num_atoms]).index_add(0, centers, torch.ones_like(centers))
     first = counts.cumsum(0) - counts  # (N,) where the pairs of each atom begin in by_center
     by_center = torch.argsort(centers, stable=True)
-    # The size of a tensor, unlike the value of one, is followed by symbolic tracing.
-    longest = torch.bincount(counts).shape[0]
     # Rows of such lengths fill the registers of processors; others are several times slower.
-    width = (longest + 7) // 8 * 8
+    padded = torch.div(counts + 8, 8, rounding_mode="floor") * 8
+    # The size of a tensor, unlike the value of one, is followed by symbolic tracing.
+    width = torch.bincount(padded - 1).shape[0]
     place = torch.arange(width, device=device)
     is_filled = place <= counts.unsqueeze(1)  # (N, width)
     is_pair = is_filled & (place > 0)
