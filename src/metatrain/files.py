@@ -37,6 +37,13 @@ def _umask() -> int:
     return mask
 
 
+def check_options_file(file: str) -> None:
+    """Refuse what is no text file; what may be read but once, such as a pipe, is left for later."""
+    path = Path(file)
+    if path.is_file() or path.is_dir() or not path.exists():
+        options_text(file)
+
+
 def options_text(file: str) -> str:
     """What stands in an options file; refuses what is no text file."""
     path = Path(file)

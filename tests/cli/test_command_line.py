@@ -54,6 +54,18 @@ assert not {HEAVY!r} & set(sys.modules), {HEAVY!r} & set(sys.modules)
     assert done.stderr == b"error: nowhere.yaml: there is no such options file; check the path\n"
 
 
+def test_options_may_come_through_a_pipe(tmp_path):
+    done = subprocess.run(
+        [MTT, "train", "/dev/stdin"],
+        input=b"architecture: {name: soap_bpnm}\n",
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert b"'soap_bpnm'" in done.stderr
+
+
 def test_a_training_imports_neither_engines_nor_compilers_before_its_export(mtt, tmp_path):
     # each takes longer than everything else between the imports and the first step
     slow = {"metatomic.torch", "metatensor.torch", "scipy", "sympy", "torch._dynamo", "ase.io"}

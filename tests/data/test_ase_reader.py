@@ -8,19 +8,11 @@ from metatrain.data import readers
 from metatrain.data.readers.ase import AseReader
 from metatrain.data.readers.extxyz import ExtxyzReader
 from metatrain.errors import MetatrainError
+from refusals import message_of
 
 
 def read(path):
     return list(readers.find(path, None, "systems")(path))
-
-
-def message_of(path):
-    with pytest.raises(MetatrainError) as raised:
-        read(path)
-    message = str(raised.value)
-    assert "\n" not in message
-    assert path.name in message
-    return message
 
 
 @pytest.mark.parametrize("suffix", ["traj", "db", "json"])
@@ -47,7 +39,7 @@ def test_key_value_pairs_of_a_database_are_values_per_system(tmp_path):
 def test_garbage_is_refused_in_one_line(tmp_path, suffix):
     path = tmp_path / f"garbage.{suffix}"
     path.write_bytes(bytes(range(256)) * 10)
-    assert "system 0" in message_of(path)
+    assert "system 0" in message_of(read, path)
 
 
 def test_the_suffix_decides_on_the_reader():
@@ -66,3 +58,26 @@ def test_ase_guesses_the_format_of_a_suffix_it_does_not_claim(tmp_path):
     ase.io.write(tmp_path / "a.xsf", Atoms("H2", [[0, 0, 0], [0, 0, 1]]))
     (frames,) = readers.find("a.xsf", "ase", "systems")(tmp_path / "a.xsf")
     assert frames.types.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("error", [AttributeError("ours"), MemoryError()])
+@pytest.mark.parametrize("name", ["a.traj", "a.db"])
+def test_a_mistake_of_ours_is_not_blamed_on_the_file(tmp_path, monkeypatch, name, error):
+    def fail(*_):
+        raise error
+
+    ase.io.write(tmp_path / name, Atoms("H"))
+    monkeypatch.setattr("metatrain.data.readers.ase._frames_of", fail)
+    with pytest.raises(type(error)):
+        read(tmp_path / name)
+
+
+@pytest.mark.parametrize("place", ["parse_comment", "_frames_of"])
+def test_a_mistake_of_ours_in_extended_xyz_is_not_either(tmp_path, monkeypatch, place):
+    def fail(*_):
+        raise AttributeError("ours")
+
+    ase.io.write(tmp_path / "a.xyz", Atoms("H"))
+    monkeypatch.setattr(f"metatrain.data.readers.ase.{place}", fail)
+    with pytest.raises(AttributeError):
+        list(AseReader()(tmp_path / "a.xyz"))

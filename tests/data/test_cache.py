@@ -208,6 +208,41 @@ def test_what_nobody_used_for_a_month_is_removed(source):
     assert len(kept(source)) == 1
 
 
+def test_old_files_of_the_user_stay_where_columns_are_kept(source, monkeypatch, tmp_path):
+    monkeypatch.setenv(cache.SWITCH, str(tmp_path))
+    names = ["thesis.columns.csv", "table.columns", "0123456789abcdef.columns"]
+    for name in names:
+        (tmp_path / name).write_text("years of work")
+        os.utime(tmp_path / name, (0, 0))
+    read_columns(source)
+    assert [name for name in names if (tmp_path / name).exists()] == names
+
+
+def test_a_folder_that_another_start_makes_meanwhile_is_taken(source, monkeypatch, tmp_path):
+    exists = Path.exists
+    made = []
+
+    def other_start(path, **options):
+        was_there = exists(path, **options)
+        if path.name == FOLDER and not was_there:
+            path.mkdir()
+            made.append(path)
+        return was_there
+
+    monkeypatch.setattr(Path, "exists", other_start)
+    read_columns(source)
+    assert made == [folder_of(source)]
+    assert len(kept(source)) == 1
+    assert not (tmp_path / "home").is_dir()
+
+
+def test_a_user_without_a_home_can_read(source, monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    assert len(read_columns(source)) == 3
+    assert len(kept(source)) == 1
+
+
 def test_a_folder_that_was_there_gets_nothing_but_columns(source, monkeypatch, tmp_path):
     monkeypatch.setenv("METATRAIN_CACHE", str(tmp_path))
     before = set(tmp_path.iterdir())

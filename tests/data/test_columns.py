@@ -103,6 +103,9 @@ def test_completed_columns_have_nan_for_what_the_targets_promise(atoms):
 
 def test_atomic_types_are_sorted_and_unique(atoms):
     assert atoms.atomic_types() == [1, 6, 7, 8]
+    # in a table of this length it would not find room
+    beads = dataclasses.replace(atoms, types=torch.where(atoms.types == 8, 2**60, atoms.types))
+    assert beads.atomic_types() == [1, 6, 7, 2**60]
 
 
 def test_targets_of_two_sources_have_what_either_has(files, energy_source):

@@ -13,6 +13,7 @@ from metatrain.data.readers import decimals, extxyz
 from metatrain.data.readers.ase import AseReader
 from metatrain.data.readers.extxyz import ExtxyzReader
 from metatrain.errors import MetatrainError
+from refusals import message_of
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted([*(ROOT / "tests/data/files").glob("*.xyz"), *(ROOT / "examples").rglob("*.xyz")])
@@ -60,15 +61,6 @@ INTENDED_REFUSALS = (
 @pytest.fixture(params=[ExtxyzReader, AseReader])
 def read(request):
     return lambda path: list(request.param()(path))
-
-
-def message_of(read, path):
-    with pytest.raises(MetatrainError) as raised:
-        read(path)
-    message = str(raised.value)
-    assert "\n" not in message
-    assert path.name in message
-    return message
 
 
 def outcome(reader, path):

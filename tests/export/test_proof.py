@@ -4,12 +4,14 @@ from typing import Dict
 
 import pytest
 import torch
+from metatomic.torch import ModelMetadata
 from torch import Tensor
 
 from metatrain.data.target import Target
 from metatrain.export.process import FreshProcess
 from metatrain.export.proof import ExportError, prove
-from metatrain.nn import Graph
+from metatrain.nn import Foldable, Graph
+from metatrain.workflows.export import write
 from pair_model import ENERGY, PairModel, new_model
 
 
@@ -29,6 +31,29 @@ class Constant(PairModel):
 
     def forward(self, graph: Graph) -> Dict[str, Tensor]:
         return {"energy": self.center_shifts(graph.types)[:, :1]}
+
+
+class Derived(PairModel):
+    """Has features that are derivatives themselves."""
+
+    def forward(self, graph: Graph) -> Dict[str, Tensor]:
+        vectors = graph.vectors
+        if not vectors.requires_grad:
+            vectors = vectors.detach().requires_grad_()
+        whole = (vectors / self.cutoff).square().sum(dim=1, keepdim=True)
+        density = (1.0 - whole).clamp(min=0.0) ** 4 * torch.exp(-whole)
+        gradient = torch.autograd.grad([density.sum()], [vectors], create_graph=True)[0]
+        assert gradient is not None
+        zeros = torch.zeros_like(graph.positions[:, :1])
+        squares = gradient.square().sum(dim=1, keepdim=True)
+        return {"energy": torch.tanh(zeros.index_add(0, graph.centers, squares))}
+
+
+class WronglyFolded(PairModel, Foldable):
+    """Is another model once it is folded."""
+
+    def fold(self) -> None:
+        self.neighbor_factors.weight.mul_(1.01)
 
 
 class NotANumber(PairModel):
@@ -56,6 +81,18 @@ def test_a_right_model_is_accepted(tmp_path, dtype, process):
 def test_a_model_without_forces_is_accepted(tmp_path, process):
     exported = saved(new_model(model_class=Constant), tmp_path / "model.pt")
     assert prove(process, tmp_path / "model.pt", exported, None).gradient == 0
+
+
+def test_a_model_whose_features_are_derivatives_is_accepted(tmp_path, process):
+    exported = saved(new_model(model_class=Derived), tmp_path / "model.pt")
+    assert prove(process, tmp_path / "model.pt", exported, None).difference < 1e-7
+
+
+def test_products_of_weights_that_are_not_those_of_the_model_are_refused(tmp_path, process):
+    model = new_model(model_class=WronglyFolded)
+    with pytest.raises(ExportError, match="differs from the one in memory: values by"):
+        write(model, tmp_path / "model.pt", None, ModelMetadata(), process=process)
+    assert not (tmp_path / "model.pt").exists()
 
 
 def test_right_values_with_wrong_forces_are_refused(tmp_path, process):

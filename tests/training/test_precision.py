@@ -23,6 +23,17 @@ def test_linear_layers_round_to_bfloat16_and_give_float32():
     assert found.dtype == torch.float32
 
 
+def test_layers_are_rounded_however_they_are_called_and_only_those_of_float32():
+    rows, weights = torch.rand(3, 4), torch.rand(2, 4)
+    with products_in("bf16"):
+        named = torch.nn.functional.linear(input=rows, weight=weights)
+        placed = torch.nn.functional.linear(rows, weights)
+        exact = torch.nn.functional.linear(rows.double(), weights.double())
+    assert torch.equal(named, placed)
+    assert not torch.equal(named, rows @ weights.T)
+    assert torch.equal(exact, rows.double() @ weights.double().T)
+
+
 def test_the_log_says_what_is_computed_in_bfloat16(tmp_path, caplog):
     caplog.set_level(logging.INFO, logger="metatrain")
     trained(tmp_path / "full", dtype=torch.float32)

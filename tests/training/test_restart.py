@@ -36,6 +36,9 @@ HYPERS = {
 }
 
 
+WATCHED = {"type": "own_plug_ins:Watched"}
+
+
 def run(folder, *, start=None, **changes):
     """Train from the beginning or from a checkpoint, and give the trainer's last state."""
     model = new_model(model_class=DroppingOut)
@@ -90,45 +93,37 @@ def _first_epochs(folder, epoch, **kinds):
     run(folder, loggers=["csv", *loggers], **kinds)
 
 
+def table_of_stopped_run(folder, step, number=signal.SIGINT, **options):
+    """The metrics of a run that a signal stops in a step, and that ends as if it had not."""
+    stopping = WATCHED | {"signal_at": step, "signal_number": int(number)}
+    unbroken, table = run(folder / "unbroken", optimizer=WATCHED, **options)
+    with pytest.raises(Interrupted) as caught:
+        run(folder / "broken", optimizer=stopping, **options)
+    assert caught.value.signal_number == number
+    assert caught.value.checkpoint == folder / "broken" / "last.ckpt"
+    start = caught.value.checkpoint
+    resumed, again = run(folder / "resumed", start=start, optimizer=WATCHED, **options)
+    assert_same(checkpoint.load(unbroken), checkpoint.load(resumed))
+    assert again == table
+    return table
+
+
 @pytest.mark.parametrize("step", [1, 3, 5])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_in_any_step_leaves_a_checkpoint_that_ends_as_the_unbroken_run(
     tmp_path, step, number
 ):
-    optimizer = {"type": "own_plug_ins:Watched"}
-    stopping = optimizer | {"signal_at": step, "signal_number": int(number)}
-    unbroken, table = run(tmp_path / "unbroken", optimizer=optimizer)
-    with pytest.raises(Interrupted) as caught:
-        run(tmp_path / "broken", optimizer=stopping)
-    assert caught.value.signal_number == number
-    assert caught.value.checkpoint == tmp_path / "broken" / "last.ckpt"
-    resumed, again = run(tmp_path / "resumed", start=caught.value.checkpoint, optimizer=optimizer)
-    assert_same(checkpoint.load(unbroken), checkpoint.load(resumed))
-    assert again == table
+    table_of_stopped_run(tmp_path, step, number)
 
 
 def test_batches_by_atoms_go_on_where_they_were(tmp_path):
-    options = {"optimizer": {"type": "own_plug_ins:Watched"}, "batch_size": BatchBudget(atoms=12)}
-    stopping = options["optimizer"] | {"signal_at": 4, "signal_number": int(signal.SIGINT)}
-    unbroken, table = run(tmp_path / "unbroken", **options)
-    with pytest.raises(Interrupted) as caught:
-        run(tmp_path / "broken", **(options | {"optimizer": stopping}))
-    resumed, again = run(tmp_path / "resumed", start=caught.value.checkpoint, **options)
-    assert_same(checkpoint.load(unbroken), checkpoint.load(resumed))
-    assert again == table
+    table_of_stopped_run(tmp_path, 4, batch_size=BatchBudget(atoms=12))
 
 
 @pytest.mark.parametrize("step", [1, 3, 5])
 def test_systems_are_turned_after_a_restart_as_they_would_have_been(tmp_path, step):
-    turning = {"augmentation": True, "optimizer": {"type": "own_plug_ins:Watched"}}
-    stopping = turning["optimizer"] | {"signal_at": step, "signal_number": int(signal.SIGINT)}
-    unbroken, table = run(tmp_path / "unbroken", **turning)
-    with pytest.raises(Interrupted) as caught:
-        run(tmp_path / "broken", **(turning | {"optimizer": stopping}))
-    resumed, again = run(tmp_path / "resumed", start=caught.value.checkpoint, **turning)
-    assert_same(checkpoint.load(unbroken), checkpoint.load(resumed))
-    assert again == table
-    assert table != run(tmp_path / "still", optimizer=turning["optimizer"])[1]
+    table = table_of_stopped_run(tmp_path, step, augmentation=True)
+    assert table != run(tmp_path / "still", optimizer=WATCHED)[1]
 
 
 def test_the_rest_of_an_epoch_wants_the_batches_it_began_with(tmp_path):

@@ -5,12 +5,14 @@ import dataclasses
 import pytest
 import torch
 from torch.testing import assert_close
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from metatrain.data.target import Target
 from metatrain.losses import expand
 from metatrain.metrics import ErrorSums
 from metatrain.standardize import Standardization
 from metatrain.testing import systems
+from metatrain.training.gradients import LossOfBatch
 from metatrain.training.labels import standardized_labels
 from metatrain.training.step import Objective, predict
 from pair_model import ENERGY, PairModel, batch_of, info_of, labelled, new_model
@@ -262,3 +264,38 @@ def test_atoms_without_neighbors_are_finite_and_feel_no_force():
     assert found["energy"].values.isfinite().all()
     assert (found["energy"].forces == 0).all()
     assert (found["energy"].strain == 0).all()
+
+
+class Waits(TorchDispatchMode):
+    """Notes operations of which a GPU has to tell the result, or its size, before others begin."""
+
+    NAMES = ("_local_scalar_dense", "nonzero", "bincount", "unique", "masked_select", "equal")
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function.overloadpacket.__name__
+        is_mask = name.startswith("index") and any(
+            getattr(each, "dtype", None) == torch.bool
+            for arg in args
+            for each in (arg if isinstance(arg, (list, tuple)) else [arg])
+        )
+        if is_mask or name.startswith(self.NAMES):
+            self.found.append(name)
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("per_structure", [(), ("energy",)])
+def test_a_step_has_nothing_that_a_gpu_would_have_to_be_waited_for(per_structure):
+    targets = (ENERGY, CHARGE, GAP)
+    objective = objective_of(*targets, per_structure=per_structure)
+    batch = batch_of(labelled(4, *targets))
+    errors = ErrorSums()
+    with Waits() as waits:
+        result = LossOfBatch(new_model(*targets), objective).differentiated(batch)
+        objective.add_errors(errors, result.predictions, batch)
+        assert waits.found == []
+        torch.nonzero(result.loss)
+        assert waits.found == ["nonzero"]

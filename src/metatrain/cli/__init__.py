@@ -17,7 +17,7 @@ from types import FrameType, ModuleType
 from metatrain import __version__
 from metatrain.cli import completion, evaluate, export, list_plugins, new, schema, train
 from metatrain.errors import Interrupted, MetatrainError, Terminated
-from metatrain.files import options_text
+from metatrain.files import check_options_file
 
 COMMANDS = (train, evaluate, export, list_plugins, schema, new, completion)
 CRASH_LOG = Path("mtt-crash.log")
@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
                 warnings.simplefilter("ignore")
             if "options_path" in given:
                 # a wrong path is told at once, before anything heavy is loaded
-                options_text(str(given["options_path"]))
+                check_options_file(str(given["options_path"]))
             getattr(_loaded(module), function)(**given)
         # here rather than at exit, where nobody could catch that the reader is gone
         sys.stdout.flush()

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import hashlib
 import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +30,8 @@ SUFFIX = ".columns"
 CACHEDIR_TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# Data sets as metatrain read them.\n"
 # What may change without a change of what is read: names of files, and what messages say.
 INDIFFERENT = ("where", "read_from", "reader", "description")
-BLOCK_SIZE = 1 << 20
+# Names of what is kept here, and of what a killed process left of it.
+_OURS = re.compile(rf"[0-9a-f]{{32}}{re.escape(SUFFIX)}(\.[0-9a-f]{{16}})?")
 
 
 def kept(source: DataSource, wish: Any, read: Callable[[], Columns]) -> Columns:
@@ -73,7 +75,7 @@ def _folders(source: DataSource) -> list[Path]:
     if switch.lower() in NO:
         return []
     if switch:
-        folder = Path(switch).expanduser()
+        folder = _with_home(switch)
         # a word that was meant otherwise is no folder
         if not folder.is_absolute():
             raise MetatrainError(
@@ -81,8 +83,14 @@ def _folders(source: DataSource) -> list[Path]:
                 "to have the cache beside the data."
             )
         return [folder]
-    of_user = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    return [Path(source.systems.read_from).parent / FOLDER, of_user / "metatrain"]
+    folders = [Path(source.systems.read_from).parent / FOLDER]
+    of_user = _with_home(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+    return [*folders, of_user / "metatrain"] if of_user.is_absolute() else folders
+
+
+def _with_home(path: str) -> Path:
+    """The path with the user's folder for ``~``, as long as there is one."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 (Path.expanduser fails without a home)
 
 
 def _size(source: DataSource) -> int:
@@ -105,7 +113,7 @@ def _stamps(files: Mapping[str, DataFile]) -> list[tuple[int, ...]]:
 def _name(source: DataSource, wish: Any, files: Mapping[str, DataFile]) -> str:
     """A name of the columns, another one for whatever would be read otherwise."""
     paths = {file.path for file in files.values()}
-    contents = {path: _digest([Path(path)]) for path in paths}
+    contents = {path: _digest(Path(path)) for path in paths}
     readers = {
         place: (
             contents[file.path],
@@ -115,7 +123,8 @@ def _name(source: DataSource, wish: Any, files: Mapping[str, DataFile]) -> str:
         )
         for place, file in files.items()
     }
-    ours = _digest([*sorted(Path(__file__).parent.rglob("*.py")), Path(units.__file__)])
+    code = [*sorted(Path(__file__).parent.rglob("*.py")), Path(units.__file__)]
+    ours = [_digest(path) for path in code]
     entries = dataclasses.asdict(source, dict_factory=_decisive)
     decisive = [ours, readers, entries, dataclasses.asdict(wish)]
     return hashlib.sha256(repr(decisive).encode()).hexdigest()[:32] + SUFFIX
@@ -130,14 +139,10 @@ def _decisive(fields: list[tuple[str, Any]]) -> dict[str, Any]:
     return {name: value for name, value in fields if name not in INDIFFERENT}
 
 
-def _digest(paths: Sequence[Path]) -> str:
-    """A text that is another one for every other content of the files."""
-    digest = hashlib.sha256()
-    for path in paths:
-        with path.open("rb", buffering=0) as file:
-            while block := file.read(BLOCK_SIZE):
-                digest.update(block)
-    return digest.hexdigest()
+def _digest(path: Path) -> str:
+    """A text that is another one for every other content of the file."""
+    with path.open("rb", buffering=0) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _find(path: Path, source: DataSource) -> Columns | None:
@@ -189,11 +194,13 @@ def _keep(columns: Columns, folders: Sequence[Path], name: str, source: DataSour
 def _prepare(folder: Path) -> None:
     """Make the folder, and remove from it what nobody has used for a month."""
     if not folder.exists():
-        folder.mkdir(parents=True)
+        # another start may be about to make it, too
+        folder.mkdir(parents=True, exist_ok=True)
         # backups and git leave such a folder out
         (folder / "CACHEDIR.TAG").write_text(CACHEDIR_TAG)
         (folder / ".gitignore").write_text("*\n")
-    for path in folder.glob(f"*{SUFFIX}*"):
+    # a folder that the user chose may hold other files
+    for path in filter(lambda path: _OURS.fullmatch(path.name), folder.iterdir()):
         with contextlib.suppress(OSError):
             if time.time() - path.stat().st_mtime > SECONDS_UNUSED:
                 path.unlink()

@@ -16,6 +16,9 @@ from metatrain.data.target import Target
 # The kind of an array, such as "forces", and the target or input that it is of, if any.
 ArrayName = tuple[str, str]
 
+MANY_TYPES = 1000
+"""Atomic types below are counted in a table; those of coarse-grained beads may be any numbers."""
+
 
 @dataclass(frozen=True, eq=False)
 class Origin:
@@ -123,7 +126,9 @@ class Columns:
 
     def atomic_types(self) -> list[int]:
         """The atomic numbers that occur, ascending."""
-        # many times faster than torch.unique
+        if len(self.types) and self.types.max() > MANY_TYPES:
+            return self.types.unique().tolist()
+        # many times faster, and as long as the largest type
         return torch.nonzero(torch.bincount(self.types)).squeeze(1).tolist()
 
     def is_per_atom(self, target: str) -> bool:

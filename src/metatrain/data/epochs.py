@@ -1,9 +1,9 @@
 """Which systems go through a step together, epoch after epoch."""
 
+import functools
 import heapq
 import math
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import torch
@@ -58,30 +58,29 @@ class BalancedBatches:
     meet in each epoch. The number of batches is the same in all epochs, as schedules want it:
     about the smallest one for which such packings were found.
 
+    Systems that are larger than a batch are one of their own.
+
     :param shares: (S,) the part of a batch that each system takes, above 0
-    :param num_batches: batches per epoch
-    :param alone: systems that are larger than a batch, each of which is one of its own
     """
 
     shares: Floats
-    num_batches: int
-    alone: Indices
 
-    @classmethod
-    def of(cls, shares: Floats) -> Self:
-        """Batches as few as possible.
+    @property
+    def num_batches(self) -> int:
+        """Batches per epoch."""
+        return self._num_packed + int((self.shares > 1.0).sum())
 
-        :param shares: (S,) the part of a batch that each system takes, above 0
-        """
-        is_alone = shares > 1.0
-        members, alone = np.flatnonzero(~is_alone), np.flatnonzero(is_alone)
-        number = math.ceil(shares[members].sum() - TOLERANCE)
+    @functools.cached_property
+    def _num_packed(self) -> int:
+        """Batches of several systems: as few as possible."""
+        members = np.flatnonzero(self.shares <= 1.0)
+        number = max(math.ceil(self.shares[members].sum() - TOLERANCE), min(1, len(members)))
         rng = np.random.default_rng(0)
-        orders = [_by_size(shares, members, blur, rng) for blur in (BLURS[-1], BLURS[0])]
-        while any(_packed(shares, order, number) is None for order in orders):
+        orders = [_by_size(self.shares, members, blur, rng) for blur in (BLURS[-1], BLURS[0])]
+        while any(_packed(self.shares, order, number) is None for order in orders):
             # by 1 %: a data set of millions of systems should not wait for its first step
             number = min(number + 1 + number // 100, len(members))
-        return cls(shares, number + len(alone), alone)
+        return number
 
     def in_order(self) -> list[Tensor]:
         """The batches of an epoch that keeps the order of the systems."""
@@ -102,13 +101,12 @@ class BalancedBatches:
         """
         rng = np.random.default_rng(seed)
         members = np.flatnonzero(self.shares <= 1.0)
-        number = self.num_batches - len(self.alone)
         packings = (
-            _packed(self.shares, _by_size(self.shares, members, blur, rng), number)
+            _packed(self.shares, _by_size(self.shares, members, blur, rng), self._num_packed)
             for blur in BLURS
         )
         together = next(packed for packed in packings if packed is not None)
-        batches = together + [[system] for system in self.alone.tolist()]
+        batches = together + [[system] for system in np.flatnonzero(self.shares > 1.0).tolist()]
         return [torch.tensor(batches[index]) for index in rng.permutation(len(batches))]
 
 

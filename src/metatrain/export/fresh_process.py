@@ -144,9 +144,9 @@ def _differences(
         strains = [torch.eye(3, dtype=torch.float64) + h * step * direction for h, _ in STENCIL]
         points += [(positions @ strain, cell @ strain) for strain in strains]
     systems = [system_of(model, case, *point) for point in points]
-    with torch.no_grad():
-        blocks = model(systems, _request(output), check_consistency=False)[output].blocks()
-    sums = [block.values.reshape(len(points), -1).sum(dim=1) for block in blocks]
+    # with gradients switched on, as in engines: features may themselves be derivatives
+    blocks = model(systems, _request(output), check_consistency=False)[output].blocks()
+    sums = [block.values.detach().reshape(len(points), -1).sum(dim=1) for block in blocks]
     weights = torch.tensor([weight for _, weight in STENCIL], dtype=torch.float64)
     return torch.stack(sums).sum(dim=0).reshape(-1, len(STENCIL)) @ weights / step
 

@@ -14,7 +14,7 @@ def batching(data: BatchColumns, size: int | BatchBudget) -> EqualBatches | Bala
     :param size: the number of systems per batch, or what they may cost
     """
     if isinstance(size, BatchBudget):
-        return BalancedBatches.of(_shares(data, size))
+        return BalancedBatches(_shares(data, size))
     return EqualBatches(len(data), size)
 
 

@@ -80,7 +80,11 @@ class _LinearInBfloat16(TorchFunctionMode):
         args: Any = (),
         kwargs: Any = None,
     ) -> Any:
+        given = kwargs or {}
         if func is not torch.nn.functional.linear:
-            return func(*args, **(kwargs or {}))
-        rounded = tree_map_only(Tensor, Tensor.bfloat16, (args, kwargs or {}))
-        return func(*rounded[0], **rounded[1]).to(args[0].dtype)
+            return func(*args, **given)
+        rows = args[0] if args else given["input"]
+        if rows.dtype != torch.float32:  # on purpose
+            return func(*args, **given)
+        rounded = tree_map_only(Tensor, Tensor.bfloat16, (args, given))
+        return func(*rounded[0], **rounded[1]).float()

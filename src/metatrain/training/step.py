@@ -31,7 +31,9 @@ class Prediction:
 
 def atoms_per_system(graph: Graph) -> Tensor:
     """(S,) number of atoms of each system."""
-    return torch.bincount(graph.system, minlength=graph.cells.shape[0])
+    # not torch.bincount, which waits for a GPU to say how many there are
+    counts = graph.system.new_zeros(graph.cells.shape[0])
+    return counts.index_add(0, graph.system, torch.ones_like(graph.system))
 
 
 def predict(

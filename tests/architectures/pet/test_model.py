@@ -13,6 +13,7 @@ from architectures.pet.adaptive_cutoff import GridCutoff
 from metatrain.data.target import DatasetInfo, Target
 from metatrain.errors import MetatrainError
 from metatrain.nn import fold
+from metatrain.testing.graph_model import with_moved_weights
 from published_models import graph_of
 
 SMALL = PetHypers(
@@ -156,7 +157,7 @@ def test_impossible_options_are_refused_in_one_line(make, message):
 @pytest.mark.parametrize("hypers", VARIANTS.values(), ids=VARIANTS)
 def test_parts_of_the_atoms_make_up_the_whole(structures, hypers, num_tokens):
     graph = graph_of([structures["water"], structures["diamond_primitive"]], 4.5)
-    model = new_model(dataclasses.replace(hypers, system_conditioning=True))
+    model = with_moved_weights(new_model(dataclasses.replace(hypers, system_conditioning=True)))
     expected = energies_and_gradients(model, graph)
     model.num_tokens = model.num_tokens_of_export = num_tokens
     for found, value in zip(energies_and_gradients(model, graph), expected, strict=True):

@@ -16,6 +16,7 @@ from architectures.soap_bpnn.model import SoapBpnn
 from metatrain.data.target import DatasetInfo, Target
 from metatrain.export.proof import prove
 from metatrain.nn import fold
+from metatrain.testing.graph_model import with_moved_weights
 
 INFO = DatasetInfo(
     "angstrom", [1, 6, 8], {"energy": Target("energy", "energy", "eV", has_forces=True)}
@@ -43,10 +44,7 @@ def test_the_folded_script_computes_the_same_whatever_elements_are_there(symbols
     torch.manual_seed(0)
     info = dataclasses.replace(INFO, atomic_types=[1, 6, 7, 8])
     model = SoapBpnn(SoapBpnnHypers(soap=SoapHypers(max_angular=2, max_radial=2)), info).double()
-    with torch.no_grad():
-        # a new layer norm has factors of one and no offsets
-        for weights in model.parameters():
-            weights.add_(0.1 * torch.randn_like(weights))
+    model = with_moved_weights(model)
     folded = copy.deepcopy(model)
     fold(folded)
     folded = torch.jit.script(folded)

@@ -1,7 +1,6 @@
 """The reader for everything that ASE reads."""
 
 import itertools
-import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from metatrain.data.frames import Column, Frames
 from metatrain.data.readers import Reader
 from metatrain.data.readers.frame_texts import FrameMistake, FrameText, frame_texts
-from metatrain.data.readers.mistakes import parse_comment
+from metatrain.data.readers.mistakes import parse_comment, reason, told_of
 from metatrain.errors import MetatrainError
 
 SYSTEMS_PER_CHUNK = 1000
@@ -46,11 +45,11 @@ class AseReader(Reader):
         path = Path(path)
         check_readable(path)
         systems = _systems(path)
-        for first in itertools.count(step=SYSTEMS_PER_CHUNK):
-            chunk = _read_chunk(systems, path, first)
+        for is_first in itertools.chain([True], itertools.repeat(False)):
+            chunk = _read_chunk(systems, path)
             if chunk:
                 yield Frames.concatenate(chunk)
-            elif first == 0:
+            elif is_first:
                 raise MetatrainError(f"{path}: holds no systems; expected at least one.")
             if len(chunk) < SYSTEMS_PER_CHUNK:
                 return
@@ -71,45 +70,43 @@ def check_readable(path: Path) -> None:
         raise MetatrainError(f"{path}: is empty; expected at least one system.")
 
 
-def _read_chunk(systems: Iterator[ase.Atoms], path: Path, first: int) -> list[Frames]:
-    chunk: list[Frames] = []
+def _read_chunk(systems: Iterator[ase.Atoms], path: Path) -> list[Frames]:
     try:
         # ASE and numpy warn about what is in the file, which the user can't change here
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            chunk.extend(map(_frames_of, itertools.islice(systems, SYSTEMS_PER_CHUNK)))
+            return list(map(_frames_of, itertools.islice(systems, SYSTEMS_PER_CHUNK)))
     except FrameMistake as mistake:
         raise MetatrainError(f"{path}, {mistake}") from mistake
-    except Exception as error:  # ASE's formats raise whatever they like
-        raise MetatrainError(
-            f"{path}, system {first + len(chunk)}: cannot be read: {_reason(error)}; "
-            "correct the file, or rename it if it has another format than its name says."
-        ) from error
-    return chunk
-
-
-def _reason(error: Exception) -> str:
-    """What is wrong, in our words where ASE's or Python's speak of their own insides."""
-    message = " ".join(str(error).split()).removeprefix("ase.io.extxyz: ").rstrip(".")
-    if isinstance(error, UnicodeDecodeError):
-        return "it is no text"
-    if isinstance(error, KeyError) and message.strip("'").isalnum():
-        return f"{message} is no element"
-    number = re.fullmatch(r"could not convert string to (?:float|int): (.*)", message)
-    if number:
-        return f"found {number[1]}, expected a number"
-    return message[:200] or "ASE does not say why"
 
 
 def _systems(path: Path) -> Iterator[ase.Atoms]:
     if path.suffix in (".xyz", ".extxyz"):
         return map(_atoms_of, frame_texts(path))
-    if path.suffix in (".db", ".json"):
-        return _read_database(path)
+    return _read_by_ase(path)
+
+
+def _read_by_ase(path: Path) -> Iterator[ase.Atoms]:
+    """The systems of a file in another format; its mistakes are said of the system."""
     from ase.io import iread  # noqa: PLC0415 (with scipy, a third of a second)
 
-    systems: Iterator[ase.Atoms] = iread(path, ":", do_not_split_by_at_sign=True)
-    return systems
+    if path.suffix in (".db", ".json"):
+        systems = _read_database(path)
+    else:
+        systems = iread(path, ":", do_not_split_by_at_sign=True)
+    for number in itertools.count():
+        try:
+            atoms = next(systems, None)
+        except MemoryError:
+            raise
+        except Exception as error:  # ASE's formats raise whatever they like
+            raise MetatrainError(
+                f"{path}, system {number}: cannot be read: {reason(error)}; "
+                "correct the file, or rename it if it has another format than its name says."
+            ) from error
+        if atoms is None:
+            return
+        yield atoms
 
 
 def _atoms_of(text: FrameText) -> ase.Atoms:
@@ -120,13 +117,11 @@ def _atoms_of(text: FrameText) -> ase.Atoms:
     """
     from ase.io.extxyz import read_xyz  # noqa: PLC0415 (with scipy, a third of a second)
 
-    try:
-        lines, info = StringIO(str(text)), parse_comment(text)
+    with told_of(text):
+        lines = StringIO(str(text))
+    info = parse_comment(text)
+    with told_of(text):
         return next(read_xyz(lines, 0, lambda _: info))
-    except FrameMistake:
-        raise
-    except Exception as error:  # ASE raises whatever it likes
-        raise text.mistake(f"cannot be read: {_reason(error)}; correct the file.") from error
 
 
 def read_extxyz(text: FrameText) -> Frames:

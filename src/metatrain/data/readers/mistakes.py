@@ -1,9 +1,11 @@
 """Mistakes in a system of an extended XYZ file that ASE passes over, or tells in its own words."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from metatrain.data.readers.frame_texts import FrameText
+from metatrain.data.readers.frame_texts import FrameMistake, FrameText
 
 _PROPERTIES = re.compile(r"[^:]+:[RISL]:[0-9]+(:[^:]+:[RISL]:[0-9]+)*:?")
 # As far as what is opened is closed; a backslash takes its meaning from what follows it.
@@ -35,15 +37,16 @@ def parse_comment(text: FrameText) -> dict[str, Any]:
         _check_columns(text, None)
         return {}
     _check_closed(text, comment)
-    try:
-        info = key_val_str_to_dict(comment)
-    except ValueError as error:
-        key = _NO_MATRIX.match(str(error))
-        if key is None:
-            raise
-        raise text.mistake(
-            f"{key[1]} is {_value_of(key[1], comment)}, expected {_MATRICES[key[1]]}.", line=1
-        ) from error
+    with told_of(text):
+        try:
+            info = key_val_str_to_dict(comment)
+        except ValueError as error:
+            key = _NO_MATRIX.match(str(error))
+            if key is None:
+                raise
+            raise text.mistake(
+                f"{key[1]} is {_value_of(key[1], comment)}, expected {_MATRICES[key[1]]}.", line=1
+            ) from error
     properties = info.get("Properties")
     if properties is not None and not _PROPERTIES.fullmatch(str(properties)):
         raise text.mistake(
@@ -87,3 +90,27 @@ def _check_columns(text: FrameText, properties: str | None) -> None:
 def _value_of(key: str, comment: str) -> str:
     found = re.search(rf"""{key}\s*=\s*("[^"]*"|'[^']*'|\S+)""", comment)
     return repr(found[1].strip("\"'")[:40]) if found else "something else"
+
+
+@contextmanager
+def told_of(text: FrameText) -> Iterator[None]:
+    """Within this context, whatever ASE finds wrong is said of the system."""
+    try:
+        yield
+    except (FrameMistake, MemoryError):
+        raise
+    except Exception as error:  # ASE raises whatever it likes
+        raise text.mistake(f"cannot be read: {reason(error)}; correct the file.") from error
+
+
+def reason(error: Exception) -> str:
+    """What is wrong, in our words where ASE's or Python's speak of their own insides."""
+    message = " ".join(str(error).split()).removeprefix("ase.io.extxyz: ").rstrip(".")
+    if isinstance(error, UnicodeDecodeError):
+        return "it is no text"
+    if isinstance(error, KeyError) and message.strip("'").isalnum():
+        return f"{message} is no element"
+    number = re.fullmatch(r"could not convert string to (?:float|int): (.*)", message)
+    if number:
+        return f"found {number[1]}, expected a number"
+    return message[:200] or "ASE does not say why"
