@@ -9,7 +9,7 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 from benchmarks import machine, molecular_dynamics, reading, starting, training
@@ -28,6 +28,7 @@ MEASUREMENTS = {
     "start": starting.turns,
     "read": reading.turns,
     "training": training.turns,
+    "options": training.turns_of_options,
     "md": molecular_dynamics.turns,
 }
 
@@ -83,13 +84,17 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--nequip", type=existing, metavar="PYTHON", help="interpreter that has NequIP"
     )
-    some_of(parser, "--only", MEASUREMENTS)
-    some_of(parser, "--architectures", BATCH_SIZES)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=2, help="that are timed, after a first one")
-    parser.add_argument("--frames", type=int, default=100_000, help="of the file that is read")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    some_of(parser, "--only", MEASUREMENTS, unless_given=set(MEASUREMENTS) - {"options"})
+    some_of(parser, "--architectures", BATCH_SIZES, unless_given=BATCH_SIZES)
+    parser.add_argument("--repeats", type=int, default=3, help="of each turn (%(default)s)")
+    epochs = "that are timed, after a first one (%(default)s)"
+    parser.add_argument("--epochs", type=int, default=2, help=epochs)
+    frames = "of the file that is read (%(default)s)"
+    parser.add_argument("--frames", type=int, default=100_000, help=frames)
+    parser.add_argument("--threads", type=int, default=2, help="of each process (%(default)s)")
+    parser.add_argument(
+        "--device", default="cpu", choices=("cpu", "cuda"), help="of all work (%(default)s)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")
     return parser.parse_args()
 
@@ -102,9 +107,15 @@ def existing(text: str) -> Path:
     return path
 
 
-def some_of(parser: argparse.ArgumentParser, option: str, names: Iterable[str]) -> None:
+def some_of(
+    parser: argparse.ArgumentParser,
+    option: str,
+    names: Iterable[str],
+    unless_given: Container[str],
+) -> None:
     """Declare an option that takes some of the names, between commas."""
     known = list(names)
+    default = [name for name in known if name in unless_given]
 
     def parse(text: str) -> list[str]:
         given = text.split(",")
@@ -112,7 +123,8 @@ def some_of(parser: argparse.ArgumentParser, option: str, names: Iterable[str]) 
             raise argparse.ArgumentTypeError(f"expected some of {','.join(known)}")
         return given
 
-    parser.add_argument(option, type=parse, default=known, help=f"some of {','.join(known)}")
+    some = f"some of {','.join(known)} (%(default)s)"
+    parser.add_argument(option, type=parse, default=",".join(default), help=some)
 
 
 def tools_of(given: argparse.Namespace) -> list[Tool]:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, final
 
@@ -29,6 +29,7 @@ class Contestant:
     :param batch_size: structures of a step
     :param architecture: of metatrain; empty for other tools
     :param device: ``cpu`` or ``cuda``
+    :param options: of metatrain's training, beside the size of batches
     """
 
     name: str
@@ -36,6 +37,7 @@ class Contestant:
     batch_size: int
     architecture: str
     device: str
+    options: dict[str, Any] = field(default_factory=dict)
 
     def training(self, folder: Path, num_epochs: int | None = None) -> Words:
         """The command that trains on ``training.xyz`` and ``validation.xyz`` of a folder.
@@ -99,7 +101,7 @@ class Metatrain(Tool):
         self, options: dict[str, Any], contestant: Contestant, num_epochs: int | None
     ) -> None:
         """See :class:`Tool`."""
-        training = {"batch_size": contestant.batch_size}
+        training = {"batch_size": contestant.batch_size, **contestant.options}
         if num_epochs is not None:
             training["num_epochs"] = num_epochs
         options["device"] = contestant.device

@@ -1,5 +1,6 @@
 """Speed and memory of training in its steady state."""
 
+import dataclasses
 from pathlib import Path
 
 from benchmarks.contestants import Contestant
@@ -7,19 +8,35 @@ from benchmarks.data import write_parts
 from benchmarks.figures import Figure
 from benchmarks.measurements import Setting, Turn
 from benchmarks.stepping import train
-from benchmarks.targets import MEMORY, SPEED, TRAINING
+from benchmarks.targets import MEMORY, METATRAIN, PET, SOAP, SPEED, TRAINING
 
+# what docs/options.md says the cost of
+OPTIONS = {SOAP: {"compile": "on", "precision": "bf16"}, PET: {"precision": "bf16"}}
 # the first step compiles and allocates, the second is counted
 COUNTED_STEP = 2
 
 
 def turns(setting: Setting) -> list[Turn]:
     """Each contestant trains for some epochs."""
-    return [_turn(setting, contestant) for contestant in setting.contestants]
+    return [_turn(setting, contestant, TRAINING) for contestant in setting.contestants]
 
 
-def _turn(setting: Setting, contestant: Contestant) -> Turn:
-    folder = setting.folder("training", contestant.name)
+def turns_of_options(setting: Setting) -> list[Turn]:
+    """Ours train with their defaults, and with one option that is another."""
+    turns: list[Turn] = []
+    for usual in setting.contestants:
+        if usual.tool.name == METATRAIN:
+            others = [
+                dataclasses.replace(usual, name=f"{option}: {value}", options={option: value})
+                for option, value in OPTIONS[usual.architecture].items()
+            ]
+            block = f"training of {usual.architecture}, by options"
+            turns += [_turn(setting, contestant, block) for contestant in (usual, *others)]
+    return turns
+
+
+def _turn(setting: Setting, contestant: Contestant, block: str) -> Turn:
+    folder = setting.folder(block, contestant.name)
     num_structures = write_parts(setting.data, folder)
     num_operations: list[int] = []
 
@@ -27,7 +44,8 @@ def _turn(setting: Setting, contestant: Contestant) -> Turn:
         if not num_operations:
             num_operations.append(_operations_of_step(setting, contestant, folder))
         per_structure = num_operations[0] / contestant.batch_size
-        return _figures(setting, contestant, folder, num_structures, per_structure)
+        figures = _figures(setting, contestant, folder, num_structures, per_structure)
+        return [dataclasses.replace(figure, block=block) for figure in figures]
 
     return measure
 

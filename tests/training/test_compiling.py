@@ -10,9 +10,11 @@ from torch import Tensor
 from metatrain import checkpoint
 from metatrain.data.target import Target
 from metatrain.errors import Interrupted
+from metatrain.hypers import restored
 from metatrain.nn import Graph
+from metatrain.plugins import load_architecture
 from metatrain.training.tracing import Compiled
-from pair_model import PairModel, labelled, new_model, trained
+from pair_model import ENERGY, PairModel, info_of, labelled, new_model, trained
 
 FEW = Target("energy", "energy", "eV")
 NEVER_TOLD = "the training step is not compiled"
@@ -88,6 +90,40 @@ def test_a_compiled_run_learns_what_the_uncompiled_one_learns(tmp_path, told):
     assert "for batches of some sizes" not in told.text
     for name, weight in weights_of(tmp_path / "off").items():
         torch.testing.assert_close(weights_of(tmp_path / "on")[name], weight, rtol=0, atol=1e-14)
+
+
+# their derivatives are written by hand, and of sizes that follow from values
+SMALL = {
+    "pet": {
+        "cutoff": 3.5,
+        "d_pet": 16,
+        "d_node": 16,
+        "d_feedforward": 16,
+        "num_heads": 2,
+        "num_attention_layers": 1,
+        "num_gnn_layers": 1,
+    },
+    "soap_bpnn": {
+        "soap": {"max_angular": 2, "max_radial": 2},
+        "bpnn": {"num_neurons_per_layer": 8},
+    },
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_architectures_learn_compiled_what_they_learn_uncompiled(tmp_path, told, name):
+    plugin = load_architecture(name, "")
+    info = info_of(ENERGY)
+    for mode in ("off", "on"):
+        torch.manual_seed(0)
+        model = plugin.model_class(restored(plugin.model_hypers, SMALL[name]), info).double()
+        options = {"training": labelled(7), "batch_size": 3, "num_epochs": 1}
+        trained(tmp_path / mode, model=model, compile=mode, **options)
+    assert "compiled the training step in" in told.text
+    assert "for batches of some sizes" not in told.text
+    for weight_name, weight in weights_of(tmp_path / "off").items():
+        found = weights_of(tmp_path / "on")[weight_name]
+        torch.testing.assert_close(found, weight, rtol=0, atol=1e-10)
 
 
 def test_a_compiled_run_that_goes_on_ends_as_the_unbroken_one(tmp_path):

@@ -117,14 +117,7 @@ class Pet(GraphModel):
         lengths = (graph.vectors.square().sum(dim=1, keepdim=True) + 1e-15).sqrt()
         # a pair at the very cutoff has no weight, and shall have a logarithm
         log_weights = weights.clamp(min=1e-15).log()
-        # by the pairs that were given, whose number symbolic tracing knows
-        is_exported = torch.jit.is_scripting()  # type: ignore[attr-defined]
-        num_tokens = self.num_tokens_of_export if is_exported else self.num_tokens
-        num_parts = (types.shape[0] + given.centers.shape[0]) // num_tokens + 1
-        num_parts = max(1, min(num_parts, types.shape[0]))
-        if graph.types.is_cuda:
-            num_parts = 1  # a GPU is the faster the more it gets at once
-        parts = parts_of(graph.centers, types.shape[0], self.num_heads, num_parts)
+        parts = parts_of(graph.centers, types.shape[0], self.num_heads, self.num_parts(given))
         sizes = parts.pairs.sizes
         geometry = part_by_part(torch.cat([graph.vectors, lengths], dim=1), parts.pairs)
         of_pairs = part_by_part(log_weights, parts.pairs).split(sizes)
@@ -148,3 +141,19 @@ class Pet(GraphModel):
         if self.long_range is not None:
             features = self.long_range(features, given)
         return features, neighborhoods
+
+    def num_parts(self, graph: Graph) -> int:
+        """In how many parts the atoms are treated.
+
+        :param graph: with all pairs that were given, whose number tracing knows
+        """
+        num_atoms = graph.types.shape[0]
+        is_whole = graph.types.is_cuda  # a GPU is the faster the more it gets at once
+        if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+            # a graph for batches of any size cannot have more parts for some of them
+            is_whole = is_whole or isinstance(num_atoms, torch.SymInt)
+        if is_whole:
+            return 1
+        is_exported = torch.jit.is_scripting()  # type: ignore[attr-defined]
+        num_tokens = self.num_tokens_of_export if is_exported else self.num_tokens
+        return max(1, min((num_atoms + graph.centers.shape[0]) // num_tokens + 1, num_atoms))

@@ -15,6 +15,7 @@ from torch import Tensor, fx
 from torch._dispatch.python import enable_python_dispatcher
 from torch._dynamo.source import ConstantSource
 from torch._guards import TracingContext, tracing
+from torch._inductor import config as inductor_config
 from torch._inductor.compile_fx import compile_fx
 from torch._inductor.cpp_builder import get_cpp_compiler
 from torch._inductor.exc import InvalidCxxCompiler
@@ -60,7 +61,7 @@ class Compiled:
             inputs = [node for node in graph.graph.nodes if node.op == "placeholder"]
             producers = _producers(graph, env)
             writers = _writers(graph)
-            first = _ancestors(producers, writers)
+            first = _ancestors([*producers, *_indices(graph, num_fixed)], writers)
             rest, taken = _needed_for_output(graph, first, producers, writers)
             self._before = _graph_of(graph, inputs, first, taken)
             inputs += taken
@@ -169,6 +170,10 @@ def _graph(
             dynamic_sizes=axes if is_fixed else [DimDynamic.DYNAMIC, *axes[1:]]
         )
         source = ConstantSource(f"argument{index}")
+        if argument.dim() == 0:
+            # with a source, its value would get a symbol
+            examples.append(mode.from_tensor(argument.detach(), static_shapes=True))
+            continue
         fake = mode.from_tensor(argument.detach(), symbolic_context=context, source=source)
         examples.append(fake)
         if not is_fixed:
@@ -208,6 +213,25 @@ def _producers(graph: fx.GraphModule, env: _Sizes) -> list[fx.Node]:
         if new and node.op != "placeholder":
             producers.append(node)
     return producers
+
+
+def _indices(graph: fx.GraphModule, num_fixed: int) -> list[fx.Node]:
+    """The operations that give whole numbers which follow from no weights.
+
+    In the compiled graph they would be found again and again, for each number that they lead to.
+    """
+    of_weights: set[fx.Node] = set()
+    indices = []
+    for place, node in enumerate(graph.graph.nodes):
+        value = node.meta.get("val")
+        if not isinstance(value, Tensor):
+            continue
+        is_weight = place < num_fixed and value.is_floating_point()
+        if is_weight or not of_weights.isdisjoint(node.all_input_nodes):
+            of_weights.add(node)
+        elif node.op != "placeholder" and value.dtype == torch.int64:
+            indices.append(node)
+    return indices
 
 
 def _writers(graph: fx.GraphModule) -> dict[fx.Node, list[fx.Node]]:
@@ -346,7 +370,9 @@ def _compiled(
             rest.graph.placeholder(str(symbol))
     rest.recompile()
     sizes = [env.integer(symbol) for symbol in free]
-    return cast("Any", compile_fx(rest, [*sizes, *(node.meta["val"] for node in inputs)]))
+    # With symbols for sizes, inductor of torch 2.13 writes some results over what it still reads.
+    with inductor_config.patch(inplace_buffers=False):
+        return cast("Any", compile_fx(rest, [*sizes, *(node.meta["val"] for node in inputs)]))
 
 
 def _conditions(env: _Sizes) -> str:
