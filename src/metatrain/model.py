@@ -1,5 +1,6 @@
 """ModelInterface, the full contract of a model, and GraphModel, the easy way to fulfil it."""
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -120,6 +121,11 @@ class GraphModel(torch.nn.Module, ABC):
         :return: (N, V) for each target, V being its ``num_values``
         """
 
+    @classmethod
+    def takes_targets(cls) -> bool:
+        """Whether ``forward`` can leave out targets that are not named."""
+        return list(inspect.signature(cls.forward).parameters)[2:3] == ["targets"]
+
     def requested_neighbor_lists(self) -> "list[NeighborListOptions]":
         """The one full list of pairs closer than the cutoff."""
         from metatomic.torch import NeighborListOptions  # noqa: PLC0415 (takes half a second)
@@ -224,19 +230,15 @@ class GraphModel(torch.nn.Module, ABC):
         """
         return transferred(self, dataset_info)
 
-    def export(
-        self, dtype: torch.dtype = torch.float64, *, is_folded: bool = True
-    ) -> "AtomisticModel":
+    def export(self, dtype: torch.dtype = torch.float64) -> "AtomisticModel":
         """The model as metatomic engines load it.
 
         :param dtype: of what engines give and get; the network keeps its own, unless this
             is float32, which makes all of it float32
-        :param is_folded: whether weights are multiplied with each other once, rather than in
-            each call; see :class:`metatrain.nn.Foldable`
         """
         from metatrain.export.module import AtomisticExport  # noqa: PLC0415 (takes half a second)
 
-        return AtomisticExport.of(self, dtype, is_folded=is_folded)
+        return AtomisticExport.of(self, dtype)
 
 
 @contextmanager

@@ -201,3 +201,17 @@ def test_what_a_function_writes_through_views_is_not_lost():
 
     compiled = Compiled(written, [torch.ones(9, 2)], 0)
     assert torch.equal(compiled([torch.ones(5, 2)])[0], torch.full((5, 2), 2.0))
+
+
+def test_indices_are_found_before_unless_weights_decide_on_them():
+    def chosen(given):
+        weights, rows, types = given
+        rows = torch.nn.functional.layer_norm(rows @ weights, [4])
+        return [rows.gather(1, rows.topk(2, dim=1).indices).index_select(0, types.argsort())]
+
+    given = [torch.randn(3, 4), torch.randn(9, 3), torch.randperm(9)]
+    compiled = Compiled(chosen, given, 1)
+    torch.testing.assert_close(compiled(given), chosen(given))
+    before = {str(node.target).split(".")[1] for node in compiled._before.graph.nodes if node.args}
+    assert "sort" in before
+    assert not {"mm", "native_layer_norm", "topk", "gather"} & before

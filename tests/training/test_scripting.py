@@ -1,7 +1,7 @@
 """What is said of a model that TorchScript cannot compile."""
 
 from pathlib import Path
-from typing import Dict
+from typing import Dict, List, Optional
 
 import pytest
 from torch import Tensor
@@ -52,6 +52,14 @@ class Summing(PairModel):
         return {"energy": self.density(graph).sum(dim=1)}
 
 
+class Choosy(PairModel):
+    """Gives another number for a target if it is asked for that alone."""
+
+    def forward(self, graph: Graph, targets: Optional[List[str]] = None) -> Dict[str, Tensor]:
+        factor = 1.0 if targets is None else 2.0
+        return {"energy": factor * self.density(graph)[:, :1]}
+
+
 class Renaming(PairModel):
     """Gives what nobody asked for."""
 
@@ -64,6 +72,7 @@ class Renaming(PairModel):
     [
         (Summing, r"Summing: forward gave \(4,\) for 'energy', expected \(4, 1\): one row per"),
         (Renaming, r"Renaming: forward gave only energies, expected values \(4, 1\) for 'energy'"),
+        (Choosy, r"Choosy: forward with targets=\['energy'\] gave energy, expected the values of"),
     ],
 )
 def test_values_of_another_shape_or_name_are_refused_before_the_first_step(

@@ -269,7 +269,7 @@ def test_atoms_without_neighbors_are_finite_and_feel_no_force():
 class Waits(TorchDispatchMode):
     """Notes operations of which a GPU has to tell the result, or its size, before others begin."""
 
-    NAMES = ("_local_scalar_dense", "nonzero", "bincount", "unique", "masked_select", "equal")
+    TAGS = (torch.Tag.dynamic_output_shape, torch.Tag.data_dependent_output)
 
     def __init__(self):
         super().__init__()
@@ -282,7 +282,7 @@ class Waits(TorchDispatchMode):
             for arg in args
             for each in (arg if isinstance(arg, (list, tuple)) else [arg])
         )
-        if is_mask or name.startswith(self.NAMES):
+        if is_mask or any(tag in function.tags for tag in self.TAGS):
             self.found.append(name)
         return function(*args, **(kwargs or {}))
 

@@ -29,7 +29,7 @@ __trainer__ = trainer_with_defaults(
     learning_rate=1e-4,
     grad_clip_norm=1.0,
     best_model_metric="mae_prod",
-    # three quarters of a step are matrix products, and the rest is written by hand
+    # two thirds of a step are matrix products, and the rest is written by hand
     compile="off",
 )
 __authors__ = [("the metatrain developers", "@metatrain")]

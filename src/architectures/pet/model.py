@@ -143,10 +143,7 @@ class Pet(GraphModel):
         return features, neighborhoods
 
     def num_parts(self, graph: Graph) -> int:
-        """In how many parts the atoms are treated.
-
-        :param graph: with all pairs that were given, whose number tracing knows
-        """
+        """In how many parts the atoms are treated."""
         num_atoms = graph.types.shape[0]
         is_whole = graph.types.is_cuda  # a GPU is the faster the more it gets at once
         if not torch.jit.is_scripting():  # type: ignore[attr-defined]

@@ -75,7 +75,6 @@ def parts_of(centers: Tensor, num_atoms: int, num_heads: int, num_parts: int) ->
     layouts: List[TokenLayout] = []
     for k in range(num_parts):
         first, end = k * num_atoms // num_parts, (k + 1) * num_atoms // num_parts
-        # The size of a tensor, unlike the value of one, is followed by symbolic tracing.
         own = torch.nonzero((place_of_center >= first) & (place_of_center < end)).squeeze(1)
         layouts.append(
             token_layout(place_of_center.index_select(0, own) - first, end - first, num_heads)

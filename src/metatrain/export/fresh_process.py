@@ -159,6 +159,7 @@ def main(request_path: str, result_path: str) -> None:
     """Answer the request of :mod:`metatrain.export.proof`."""
     request: dict[str, Any] = torch.load(request_path, weights_only=True)
     model = load_atomistic_model(request["model"], extensions_directory=request["extensions"])
+    model.requires_grad_(False)
     dtype = getattr(torch, model.capabilities().dtype)
     as_exported = [
         [evaluate(model, case, output, dtype) for output in request["outputs"]]

@@ -1,7 +1,6 @@
 """The module inside an exported model: systems in, ``TensorMap``s out."""
 
 import copy
-import inspect
 import math
 
 # TorchScript reads the annotations of forward, and knows typing's names only.
@@ -145,7 +144,7 @@ class AtomisticExport(torch.nn.Module):
     def __init__(self, model: Any, dtype: torch.dtype) -> None:
         super().__init__()
         self.network = model
-        self.takes_targets = "targets" in inspect.signature(model.forward).parameters
+        self.takes_targets = model.takes_targets()
         self.neighbor_list = NeighborListOptions(cutoff=model.cutoff, full_list=True, strict=True)
         targets = model.dataset_info.targets
         standardization = model.standardization
@@ -330,12 +329,15 @@ class AtomisticExport(torch.nn.Module):
         return numbers.to(torch.int64)
 
     @classmethod
-    def of(cls, model: Any, dtype: torch.dtype, *, is_folded: bool) -> AtomisticModel:
+    def of(
+        cls, model: Any, dtype: torch.dtype = torch.float64, *, is_folded: bool = True
+    ) -> AtomisticModel:
         """The metatomic model of a :class:`metatrain.model.GraphModel`.
 
         :param model: the model, in the precision its network shall run in
         :param dtype: what an engine gives and gets; float32 makes all of it float32
-        :param is_folded: whether products of weights take the place of weights
+        :param is_folded: whether products of weights take the place of weights, see
+            :class:`metatrain.nn.Foldable`
         """
         # Saving, casting or moving what is exported must not reach the model that is trained.
         model = copy.deepcopy(model).to("cpu").eval()

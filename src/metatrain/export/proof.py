@@ -1,5 +1,6 @@
 """Proof that an exported file computes what the model in memory computes."""
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,9 @@ from metatrain.data.columns import Columns, Origin
 from metatrain.data.inputs import SYSTEM_INPUTS, default_inputs
 from metatrain.data.neighbor_lists import find_pairs
 from metatrain.export import fresh_process
+from metatrain.export.module import AtomisticExport
 from metatrain.export.process import FreshProcess
+from metatrain.nn.folding import Foldable
 
 # Scripted code may sum in another order than Python, so the last digits may differ.
 TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-8}
@@ -96,6 +99,33 @@ def prove(
             "differentiated, or jumps"
         )
     return agreement
+
+
+def prove_folding(model: Any) -> None:
+    """Refuse products of weights with which a model is another one than it was trained.
+
+    They are compared in float64, in which nothing but the last digits may differ.
+
+    :param model: a :class:`metatrain.model.GraphModel`
+    :raises ExportError: if values, forces or stress differ
+    """
+    if not any(isinstance(part, Foldable) for part in model.modules()):
+        return
+    exact, dtype = copy.deepcopy(model).to(torch.float64), torch.float64
+    folded, plain = (AtomisticExport.of(exact, is_folded=is_folded) for is_folded in (True, False))
+    cases, outputs = _cases(plain), _own_outputs(plain)
+    found, expected = (
+        [[fresh_process.evaluate(one, case, output, dtype) for output in outputs] for case in cases]
+        for one in (folded, plain)
+    )
+    value = _worst_value(found, expected, float(cases[0]["spacing"]), dtype)
+    gradient = _worst_gradient(found, expected)
+    # written so that a NaN fails
+    if not (value <= TOLERANCE[dtype] and gradient <= TOLERANCE[dtype]):
+        raise ExportError(
+            "products of weights, which an export multiplies once (fold), make another model: values "
+            f"differ by {value:.1e}, derivatives by {gradient:.1e} (relative)"
+        )
 
 
 def _own_outputs(model: AtomisticModel) -> list[str]:

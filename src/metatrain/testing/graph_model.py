@@ -19,9 +19,10 @@ from metatrain.training.step import predict
 
 
 def with_moved_weights(model: GraphModel) -> GraphModel:
-    """The model with weights like those of a trained one.
+    """The same model, with weights that are no more those of a new one.
 
-    Many layers begin with factors of one and offsets of zero, with which a mistake does nothing.
+    Many layers begin with factors of one and offsets of zero, with which a mistake does nothing. To each
+    weight a random number of size 0.1 is added.
     """
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():

@@ -48,8 +48,7 @@ def check_values(model: GraphModel, graph: Graph) -> None:
     :param graph: some system of the training set
     """
     model.eval()
-    with torch.no_grad():
-        values = model(graph)
+    values = model(graph)
     for name, target in model.dataset_info.targets.items():
         expected = (len(graph.types), target.num_values)
         if not isinstance(values, dict) or name not in values:
@@ -66,6 +65,14 @@ def check_values(model: GraphModel, graph: Graph) -> None:
                 f"{type(model).__name__}: forward gave {shape} for {name!r}, expected {expected}: "
                 "one row per atom, and no sum."
             )
+        if model.takes_targets():
+            alone = model(graph, [name])
+            if list(alone) != [name] or not values[name].allclose(alone[name], equal_nan=True):
+                raise MetatrainError(
+                    f"{type(model).__name__}: forward with targets=[{name!r}] gave "
+                    f"{', '.join(alone) or 'nothing'}, expected the values of that target alone, as "
+                    "without 'targets'."
+                )
 
 
 def _place(said: str) -> str:

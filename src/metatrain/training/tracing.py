@@ -2,8 +2,9 @@
 
 What is special to it is how sizes are followed that only the values of tensors tell, such as
 how many atoms are of some type. They get symbols like the sizes of the inputs. Whatever they
-follow from is cut off as a graph of its own, which is run as it is. So the compiler
-sees tensors with sizes that can be looked at before it is called.
+follow from is cut off as a graph of its own, which is run as it is, and so are indices that
+follow from no weights. So the compiler sees tensors with sizes that can be looked at before it is
+called.
 """
 
 import operator
@@ -216,7 +217,7 @@ def _producers(graph: fx.GraphModule, env: _Sizes) -> list[fx.Node]:
 
 
 def _indices(graph: fx.GraphModule, num_fixed: int) -> list[fx.Node]:
-    """The operations that give whole numbers which follow from no weights.
+    """The operations that give int64 tensors which follow from no weights.
 
     In the compiled graph they would be found again and again, for each number that they lead to.
     """
@@ -224,12 +225,12 @@ def _indices(graph: fx.GraphModule, num_fixed: int) -> list[fx.Node]:
     indices = []
     for place, node in enumerate(graph.graph.nodes):
         value = node.meta.get("val")
-        if not isinstance(value, Tensor):
-            continue
-        is_weight = place < num_fixed and value.is_floating_point()
+        is_tensor = isinstance(value, Tensor)
+        is_weight = place < num_fixed and is_tensor and value.is_floating_point()
+        # sizes and tuples, too, are what something later may follow from
         if is_weight or not of_weights.isdisjoint(node.all_input_nodes):
-            of_weights.add(node)
-        elif node.op != "placeholder" and value.dtype == torch.int64:
+            of_weights |= {node, *map(_origin, _written(node))}
+        elif node.op != "placeholder" and is_tensor and value.dtype == torch.int64:
             indices.append(node)
     return indices
 

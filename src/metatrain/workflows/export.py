@@ -12,9 +12,10 @@ from metatrain import __version__
 from metatrain.checkpoint import RunRecord
 from metatrain.errors import MetatrainError
 from metatrain.export.process import FreshProcess
-from metatrain.export.proof import prove
+from metatrain.export.proof import prove, prove_folding
 from metatrain.files import replacing
 from metatrain.log import logger, logging_to_console
+from metatrain.model import GraphModel
 from metatrain.plugins import Architecture
 from metatrain.workflows.checkpoints import Checkpoint
 from metatrain.workflows.files import (
@@ -80,7 +81,9 @@ def write(
     with replacing(output) as temporary:
         exported = with_metadata(model, metadata, dtype)
         exported.save(temporary, collect_extensions=extensions and str(extensions))
-        agreement = prove(process, temporary, _as_trained(model, exported, dtype), extensions)
+        agreement = prove(process, temporary, exported, extensions)
+        if isinstance(model, GraphModel):
+            prove_folding(model)
     logger.info(
         "exported to %s; loaded in a fresh process: values agree to %.0e, forces and stress "
         "to %.0e, finite differences to %.0e",
@@ -97,32 +100,20 @@ def with_metadata(model: Any, metadata: ModelMetadata, dtype: str | None = None)
     :param model: of any architecture
     :param dtype: ``None`` leaves the choice to the architecture
     """
-    exported = _exported(model, _wish(dtype))
+    exported = _exported(model, dtype)
     # All of it, not the module inside: its capabilities also name outputs as engines once did,
     # which the module inside does not know.
     return AtomisticModel(exported, metadata, exported.capabilities())
 
 
-def _as_trained(model: Any, exported: AtomisticModel, dtype: str | None) -> AtomisticModel:
-    """What a file is compared with: with the weights of the training rather than products of them.
-
-    :param exported: the same model as it was saved
-    """
-    if "is_folded" not in inspect.signature(model.export).parameters:
-        return exported
-    return _exported(model, _wish(dtype) | {"is_folded": False})
-
-
-def _wish(dtype: str | None) -> dict[str, Any]:
-    return {} if dtype is None else {"dtype": getattr(torch, dtype)}
-
-
-def _exported(model: Any, wish: dict[str, Any]) -> AtomisticModel:
-    if "dtype" in wish and "dtype" not in inspect.signature(model.export).parameters:
+def _exported(model: Any, dtype: str | None) -> AtomisticModel:
+    if dtype is None:
+        return model.export()
+    if "dtype" not in inspect.signature(model.export).parameters:
         raise MetatrainError(
             f"--dtype: {type(model).__name__} does not let one choose; leave it out."
         )
-    return model.export(**wish)
+    return model.export(dtype=getattr(torch, dtype))
 
 
 def describe(
