@@ -2,7 +2,7 @@
 
 Everyone takes a turn in every repeat, each in an environment of its own; what is not given is left
 out. A table of medians, spread, ratios and targets is printed, and all single figures are written
-as JSON after every repeat.
+as JSON after every repeat. benchmarks/README.md says what is needed, and where to get it.
 """
 
 import argparse
@@ -123,7 +123,7 @@ def some_of(
             raise argparse.ArgumentTypeError(f"expected some of {','.join(known)}")
         return given
 
-    some = f"some of {','.join(known)} (%(default)s)"
+    some = f"some of {','.join(known)}, with commas between (unless given: %(default)s)"
     parser.add_argument(option, type=parse, default=",".join(default), help=some)
 
 

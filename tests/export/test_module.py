@@ -172,7 +172,7 @@ def test_no_time_is_spent_on_targets_that_are_not_asked_for(name):
             assert list(alone) == [target]
             assert_close(alone[target].block().values, both[target].block().values)
         assert computed == [target]
-        assert list(script.network_values(script.graph(given), {target: output})) == [target]
+        assert list(script.network_values(export.graph(given), {target: output})) == [target]
 
 
 @pytest.mark.parametrize(

@@ -56,8 +56,28 @@ class Choosy(PairModel):
     """Gives another number for a target if it is asked for that alone."""
 
     def forward(self, graph: Graph, targets: Optional[List[str]] = None) -> Dict[str, Tensor]:
+        values: Dict[str, Tensor] = {}
         factor = 1.0 if targets is None else 2.0
-        return {"energy": factor * self.density(graph)[:, :1]}
+        if targets is None or "energy" in targets:
+            values["energy"] = factor * self.density(graph)[:, :1]
+        return values
+
+
+class Greedy(PairModel):
+    """Takes no notice of what it is asked for."""
+
+    def forward(self, graph: Graph, targets: Optional[List[str]] = None) -> Dict[str, Tensor]:
+        return {"energy": self.density(graph)[:, :1]}
+
+
+class Demanding(PairModel):
+    """Wants to be told what it is asked for."""
+
+    def forward(self, graph: Graph, targets: Optional[List[str]]) -> Dict[str, Tensor]:
+        values: Dict[str, Tensor] = {}
+        if targets is None or "energy" in targets:
+            values["energy"] = self.density(graph)[:, :1]
+        return values
 
 
 class Renaming(PairModel):
@@ -72,7 +92,9 @@ class Renaming(PairModel):
     [
         (Summing, r"Summing: forward gave \(4,\) for 'energy', expected \(4, 1\): one row per"),
         (Renaming, r"Renaming: forward gave only energies, expected values \(4, 1\) for 'energy'"),
-        (Choosy, r"Choosy: forward with targets=\['energy'\] gave energy, expected the values of"),
+        (Choosy, r"Choosy: forward with targets=\['energy'\] gave other values of 'energy' than"),
+        (Greedy, r"Greedy: forward with targets=\[\] gave energy, expected the targets that are"),
+        (Demanding, r"Demanding: the parameter 'targets' of forward has no default; it needs None"),
     ],
 )
 def test_values_of_another_shape_or_name_are_refused_before_the_first_step(

@@ -282,7 +282,9 @@ class Waits(TorchDispatchMode):
             for arg in args
             for each in (arg if isinstance(arg, (list, tuple)) else [arg])
         )
-        if is_mask or any(tag in function.tags for tag in self.TAGS):
+        # indexing with numbers has the tag as well
+        is_tagged = any(tag in function.tags for tag in self.TAGS) and not name.startswith("index")
+        if is_mask or is_tagged:
             self.found.append(name)
         return function(*args, **(kwargs or {}))
 

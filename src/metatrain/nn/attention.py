@@ -217,9 +217,6 @@ class _AttentionGradient(Function):
         gradient = _rows_of_heads(of_mixed, layout)
         changes = by_projected.reshape(-1, size).index_select(0, layout.packing.pack_three)
         change_query, change_key, change_value = _heads_of(changes, layout)
-        of_packed, by_mixed = torch.empty_like(packed), torch.empty_like(of_mixed)
-        of_query, of_key, of_value = _heads_of(of_packed, layout)
-        by_gradient = _rows_of_heads(by_mixed, layout)
         # by S, by P and so on: what changes with dS, dP and so on
         of_slots = by_weights.index_select(0, layout.tokens.flatten()).view(layout.tokens.shape)
         bias = _for_scores(of_slots, layout.num_heads)
@@ -230,13 +227,13 @@ class _AttentionGradient(Function):
         by_scores.mul_(of_scores)
         by_scores.addcmul_(attention, torch.bmm(gradient, change_value.mT))
         by_scores.addcmul_(attention, by_scores.sum(dim=2, keepdim=True), value=-1.0)
-        torch.baddbmm(of_query, by_scores, key, beta=0, alpha=scale, out=of_query)
+        of_query = _product(by_scores, key, scale)
         of_query.baddbmm_(of_scores, change_key, alpha=scale)
-        torch.baddbmm(of_key, by_scores.mT, query, beta=0, alpha=scale, out=of_key)
+        of_key = _product(by_scores.mT, query, scale)
         of_key.baddbmm_(of_scores.mT, change_query, alpha=scale)
-        torch.bmm(by_attention.mT, gradient, out=of_value)
-        torch.bmm(attention, change_value, out=by_gradient)
-        by_gradient.baddbmm_(by_attention, value)
+        of_value = torch.bmm(by_attention.mT, gradient)
+        of_packed = torch.cat([own.view(-1, size) for own in (of_query, of_key, of_value)])
+        by_mixed = torch.bmm(attention, change_value).baddbmm_(by_attention, value).view(-1, size)
         return (
             None,
             None,

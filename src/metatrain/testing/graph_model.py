@@ -11,10 +11,13 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from metatrain.data.batches import BatchColumns
 from metatrain.data.neighbor_lists import find_pairs
+from metatrain.data.target import DatasetInfo, Target
+from metatrain.hypers import restored
 from metatrain.model import GraphModel
 from metatrain.nn.graph import Graph
 from metatrain.testing import systems
 from metatrain.testing.architecture import ENERGY, ArchitectureTests, assert_close
+from metatrain.training.scripting import check_values
 from metatrain.training.step import predict
 
 
@@ -72,6 +75,15 @@ class ForwardTests(ArchitectureTests):
             results.append((values.detach(), *gradients))
         for found, expected in zip(*results, strict=True):
             assert_close(found, expected)
+
+    def test_targets_that_are_named_are_those_of_all(self) -> None:
+        model_class = self.plugin.model_class
+        if not model_class.takes_targets():
+            return
+        targets = {"energy": ENERGY, "mtt::other": Target("mtt::other")}
+        info = DatasetInfo("angstrom", list(systems.ATOMIC_TYPES), targets)
+        hypers = restored(self.plugin.model_hypers, self.model_hypers)
+        check_values(model_class(hypers, info).to(torch.float64), self.graph())
 
     def test_training_sees_what_the_exported_model_computes(self) -> None:
         model, graph = with_moved_weights(self.new_model()), self.graph()

@@ -1,5 +1,6 @@
 """A look at the author's code before the first step: what cannot be exported is not trained."""
 
+import inspect
 import os
 import re
 import textwrap
@@ -7,6 +8,7 @@ import warnings
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 import metatrain
 from metatrain.errors import MetatrainError
@@ -48,6 +50,12 @@ def check_values(model: GraphModel, graph: Graph) -> None:
     :param graph: some system of the training set
     """
     model.eval()
+    targets = inspect.signature(model.forward).parameters.get("targets")
+    if targets is not None and targets.default is not None:
+        raise MetatrainError(
+            f"{type(model).__name__}: the parameter 'targets' of forward has no default; it needs "
+            "None, which means all of them."
+        )
     values = model(graph)
     for name, target in model.dataset_info.targets.items():
         expected = (len(graph.types), target.num_values)
@@ -65,14 +73,28 @@ def check_values(model: GraphModel, graph: Graph) -> None:
                 f"{type(model).__name__}: forward gave {shape} for {name!r}, expected {expected}: "
                 "one row per atom, and no sum."
             )
-        if model.takes_targets():
-            alone = model(graph, [name])
-            if list(alone) != [name] or not values[name].allclose(alone[name], equal_nan=True):
-                raise MetatrainError(
-                    f"{type(model).__name__}: forward with targets=[{name!r}] gave "
-                    f"{', '.join(alone) or 'nothing'}, expected the values of that target alone, as "
-                    "without 'targets'."
-                )
+    if model.takes_targets():
+        names = list(values)
+        for wanted in ([], names, *([name] for name in names)):
+            _check_targets(model, graph, wanted, values)
+
+
+def _check_targets(
+    model: GraphModel, graph: Graph, wanted: list[str], values: dict[str, Tensor]
+) -> None:
+    """Refuse a ``forward`` that gives other targets than those named, or other values of them.
+
+    :param values: of all targets
+    """
+    what = f"{type(model).__name__}: forward with targets={wanted}"
+    found = model(graph, wanted)
+    if set(found) != set(wanted):
+        raise MetatrainError(
+            f"{what} gave {', '.join(found) or 'nothing'}, expected the targets that are named."
+        )
+    for name in wanted:
+        if not values[name].allclose(found[name], equal_nan=True):
+            raise MetatrainError(f"{what} gave other values of {name!r} than without 'targets'.")
 
 
 def _place(said: str) -> str:
