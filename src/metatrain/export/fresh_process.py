@@ -107,6 +107,13 @@ def evaluate(
     }
 
 
+def evaluate_all(
+    model: AtomisticModel, cases: list[dict[str, Tensor]], outputs: list[str], dtype: torch.dtype
+) -> list[list[dict[str, Tensor]]]:
+    """What :func:`evaluate` gives for each system, and for each output of it."""
+    return [[evaluate(model, case, output, dtype) for output in outputs] for case in cases]
+
+
 def finite_differences(
     model: AtomisticModel, case: dict[str, Tensor], output: str, tolerance: float
 ) -> dict[str, Tensor]:
@@ -161,10 +168,7 @@ def main(request_path: str, result_path: str) -> None:
     model = load_atomistic_model(request["model"], extensions_directory=request["extensions"])
     model.requires_grad_(False)
     dtype = getattr(torch, model.capabilities().dtype)
-    as_exported = [
-        [evaluate(model, case, output, dtype) for output in request["outputs"]]
-        for case in request["cases"]
-    ]
+    as_exported = evaluate_all(model, request["cases"], request["outputs"], dtype)
     model = model.to(torch.float64)
     in_double = [
         [

@@ -63,7 +63,7 @@ def prove(
     outputs = _own_outputs(model)
     cases = _cases(model)
     dtype = getattr(torch, capabilities.dtype)
-    expected = [[fresh_process.evaluate(model, c, o, dtype) for o in outputs] for c in cases]
+    expected = fresh_process.evaluate_all(model, cases, outputs, dtype)
     request = {
         "model": str(path),
         "extensions": None if extensions is None else str(extensions),
@@ -115,8 +115,7 @@ def prove_folding(model: Any) -> None:
     folded, plain = (AtomisticExport.of(exact, is_folded=is_folded) for is_folded in (True, False))
     cases, outputs = _cases(plain), _own_outputs(plain)
     found, expected = (
-        [[fresh_process.evaluate(one, case, output, dtype) for output in outputs] for case in cases]
-        for one in (folded, plain)
+        fresh_process.evaluate_all(one, cases, outputs, dtype) for one in (folded, plain)
     )
     value = _worst_value(found, expected, float(cases[0]["spacing"]), dtype)
     gradient = _worst_gradient(found, expected)

@@ -84,7 +84,7 @@ class _LinearInBfloat16(TorchFunctionMode):
         if func is not torch.nn.functional.linear:
             return func(*args, **given)
         rows = args[0] if args else given["input"]
-        if rows.dtype != torch.float32:  # on purpose
+        if rows.dtype != torch.float32:  # a layer in float64 is so on purpose
             return func(*args, **given)
         rounded = tree_map_only(Tensor, Tensor.bfloat16, (args, given))
         return func(*rounded[0], **rounded[1]).float()

@@ -45,7 +45,9 @@ def check_scriptable(model: GraphModel) -> None:
 
 
 def check_values(model: GraphModel, graph: Graph) -> None:
-    """Refuse a model whose ``forward`` does not give (N, V) values for each target.
+    """Refuse a model whose ``forward`` does not give (N, V) values for each target that is named.
+
+    Gradients stay switched on: features may themselves be derivatives.
 
     :param graph: some system of the training set
     """

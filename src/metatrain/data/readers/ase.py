@@ -45,11 +45,11 @@ class AseReader(Reader):
         path = Path(path)
         check_readable(path)
         systems = _systems(path)
-        for is_first in itertools.chain([True], itertools.repeat(False)):
+        for number in itertools.count():
             chunk = _read_chunk(systems, path)
             if chunk:
                 yield Frames.concatenate(chunk)
-            elif is_first:
+            elif number == 0:
                 raise MetatrainError(f"{path}: holds no systems; expected at least one.")
             if len(chunk) < SYSTEMS_PER_CHUNK:
                 return
